@@ -1,0 +1,68 @@
+"""One question at a time: which of the arriving frames is the answer to the outstanding request.
+
+A frame that nobody waits for (a late answer, a duplicate after a retry, an answer to a former
+client) is handed on as rejected, so that it can be recorded and never be mistaken for the answer.
+"""
+
+from __future__ import annotations
+
+from typing import List, Optional, Union
+
+from attrs import frozen
+
+from core.protocols.base import Delivery, Frame, Protocol, Rejected, Request
+
+NOT_ASKED_FOR = "not asked for"
+
+
+@frozen
+class Answer:
+    """The frame that answers *request*."""
+
+    request: Request
+    frame: bytes
+
+
+Outcome = Union[Answer, Rejected]
+
+
+class Conversation:
+    """The dialogue over one connection. Make a new one for every connection."""
+
+    def __init__(self, protocol: Protocol) -> None:
+        self._protocol = protocol
+        self._assembler = protocol.assembler()
+        self._outstanding: Optional[Request] = None
+
+    def ask(self, request: Request) -> List[Rejected]:
+        """Wait for the answer to *request* from now on; return what was left over from before."""
+        self._outstanding = None
+        leftovers = self._sort(self._assembler.flush())
+        self._outstanding = request
+        return [outcome for outcome in leftovers if isinstance(outcome, Rejected)]
+
+    def hear(self, notification: bytes) -> List[Outcome]:
+        """Take one notification; return what it completed, in order."""
+        return self._sort(self._assembler.feed(notification))
+
+    def give_up(self) -> List[Outcome]:
+        """Stop waiting. A good frame stuck behind a damaged one may still turn out to be the answer."""
+        outcomes = self._sort(self._assembler.flush())
+        self._outstanding = None
+        return outcomes
+
+    def _sort(self, deliveries: List[Delivery]) -> List[Outcome]:
+        outcomes: List[Outcome] = []
+        for delivery in deliveries:
+            if isinstance(delivery, Rejected):
+                outcomes.append(delivery)
+            else:
+                outcomes.append(self._match(delivery))
+        return outcomes
+
+    def _match(self, frame: Frame) -> Outcome:
+        request = self._outstanding
+        if request is None or not self._protocol.answers(request, frame.data):
+            return Rejected(NOT_ASKED_FOR, frame.data)
+        self._outstanding = None
+        return Answer(request, frame.data)

@@ -1,0 +1,140 @@
+"""The D-Bus paths of a battery service: wire type, decimals and display text of each.
+
+One table, so that a path keeps one wire type for its life and is rounded before it is compared. Types
+and texts: the Victron conventions for ``com.victronenergy.battery``. ``#`` stands for any number.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Dict, Optional, Union
+
+from attrs import frozen
+
+Value = Union[None, int, float, str]
+"""``None`` is D-Bus "invalid": not known now."""
+
+INVALID_TEXT = "---"
+
+
+@frozen
+class PathType:
+    """How a path looks on the wire and on a screen. *wire* is ``i``, ``d`` or ``s``."""
+
+    wire: str
+    decimals: int = 0
+    unit: str = ""
+    text_decimals: Optional[int] = None
+
+
+_TEXT = PathType("s")
+_COUNT = PathType("i")
+_FLAG = PathType("i")
+_VOLT = PathType("d", 2, "V")
+_CELL_VOLT = PathType("d", 3, "V")
+_AMPERE = PathType("d", 2, "A")
+_WATT = PathType("d", 1, "W", 0)
+_CELSIUS = PathType("d", 1, "C")
+_PERCENT = PathType("d", 1, "%")
+_AMPERE_HOUR = PathType("d", 2, "Ah")
+_HEX = PathType("i", unit="hex")
+
+_TYPES: Dict[str, PathType] = {
+    "/Mgmt/ProcessName": _TEXT,
+    "/Mgmt/ProcessVersion": _TEXT,
+    "/Mgmt/Connection": _TEXT,
+    "/Mgmt/InsecureConnection": _FLAG,
+    "/DeviceInstance": _COUNT,
+    "/ProductId": _HEX,
+    "/ProductName": _TEXT,
+    "/CustomName": _TEXT,
+    "/DeviceName": _TEXT,
+    "/FirmwareVersion": _TEXT,
+    "/HardwareVersion": _TEXT,
+    "/Serial": _TEXT,
+    "/Connected": _FLAG,
+    "/State": _COUNT,
+    "/ErrorCode": _COUNT,
+    "/ConnectionInformation": _TEXT,
+    "/Dc/#/Voltage": _VOLT,
+    "/Dc/#/Current": _AMPERE,
+    "/Dc/#/Power": _WATT,
+    "/Dc/#/Temperature": _CELSIUS,
+    "/Soc": _PERCENT,
+    "/Soh": _PERCENT,
+    "/Capacity": _AMPERE_HOUR,
+    "/InstalledCapacity": _AMPERE_HOUR,
+    "/ConsumedAmphours": _AMPERE_HOUR,
+    "/TimeToGo": _COUNT,
+    "/Io/AllowToCharge": _FLAG,
+    "/Io/AllowToDischarge": _FLAG,
+    "/System/NrOfCellsPerBattery": _COUNT,
+    "/System/NrOfBatteries": _COUNT,
+    "/System/BatteriesParallel": _COUNT,
+    "/System/BatteriesSeries": _COUNT,
+    "/System/NrOfModulesOnline": _COUNT,
+    "/System/NrOfModulesOffline": _COUNT,
+    "/System/NrOfModulesBlockingCharge": _COUNT,
+    "/System/NrOfModulesBlockingDischarge": _COUNT,
+    "/System/MinCellVoltage": _CELL_VOLT,
+    "/System/MaxCellVoltage": _CELL_VOLT,
+    "/System/MinVoltageCellId": _TEXT,
+    "/System/MaxVoltageCellId": _TEXT,
+    "/System/MinCellTemperature": _CELSIUS,
+    "/System/MaxCellTemperature": _CELSIUS,
+    "/System/MinTemperatureCellId": _TEXT,
+    "/System/MaxTemperatureCellId": _TEXT,
+    "/System/Temperature#": _CELSIUS,
+    "/Balancing": _FLAG,
+    "/Balancer/Status": _COUNT,
+    "/Voltages/Cell#": _CELL_VOLT,
+    "/Voltages/Sum": _CELL_VOLT,
+    "/Voltages/Diff": _CELL_VOLT,
+    "/Balances/Cell#": _FLAG,
+    "/History/ChargeCycles": _COUNT,
+    "/History/LowVoltageAlarms": _COUNT,
+    "/History/HighVoltageAlarms": _COUNT,
+    "/Battery/Request/Id": _COUNT,
+    "/Battery/#/Serial": _TEXT,
+    "/Battery/#/Capacity": _AMPERE_HOUR,
+    "/Battery/#/FwVersion": _COUNT,
+    "/Battery/#/Status": _COUNT,
+    "/Battery/#/Voltage": _VOLT,
+    "/Battery/#/Current": _AMPERE,
+    "/Battery/#/Temperature": _CELSIUS,
+    "/Battery/#/Cell/#/Voltage": _CELL_VOLT,
+    "/Battery/#/Cell/#/Temperature": _CELSIUS,
+}
+_ALARM = PathType("i")
+
+
+@lru_cache(maxsize=4096)
+def type_of(path: str) -> PathType:
+    """The type of *path*. Raises :class:`KeyError` for a path that the table does not know."""
+    if path.startswith("/Alarms/"):
+        return _ALARM
+    return _TYPES[re.sub(r"\d+", "#", path)]
+
+
+def rounded(path: str, value: Value) -> Value:
+    """*value* with the decimals and the Python type that *path* has on the wire."""
+    if value is None:
+        return None
+    kind = type_of(path)
+    if kind.wire == "d":
+        return round(float(value), kind.decimals)
+    return int(value) if kind.wire == "i" else value
+
+
+def text_of(path: str, value: Value) -> str:
+    """What a screen shows, e.g. ``13.27V``; ``---`` for an unknown value."""
+    if value is None:
+        return INVALID_TEXT
+    kind = type_of(path)
+    if kind.unit == "hex":
+        return "0x{:X}".format(value)
+    if kind.wire == "d":
+        decimals = kind.decimals if kind.text_decimals is None else kind.text_decimals
+        return "{:.{}f}{}".format(value, decimals, kind.unit)
+    return str(value)
