@@ -100,6 +100,10 @@ class Protocol(ABC):
         """
 
     @abstractmethod
+    def redact_rejected(self, data: bytes, secrets: Sequence[bytes]) -> Optional[bytes]:
+        """The same for bytes that were no answer; ``None`` when they may hold a password."""
+
+    @abstractmethod
     def recognise(self, advertisement: Advertisement) -> Optional[str]:
         """Why a device looks like this family, or ``None``. Only a valid answer proves it."""
 

@@ -7,7 +7,16 @@ from typing import Any, Dict, Optional, Sequence
 
 from core.protocols.base import Advertisement, Assembler, Protocol, Request, without_secrets
 from core.protocols.jbd import registers as r
-from core.protocols.jbd.framing import STATUS_MEANINGS, STATUS_OK, JbdAssembler, answer_frame, read_request, split_answer
+from core.protocols.jbd.framing import (
+    MODULE_HEADER,
+    START,
+    STATUS_MEANINGS,
+    STATUS_OK,
+    JbdAssembler,
+    answer_frame,
+    read_request,
+    split_answer,
+)
 from core.readings import Refusal, Sample
 
 _NAME_PATTERNS = (
@@ -103,6 +112,13 @@ class Jbd(Protocol):
         register, status, payload = split_answer(frame)
         kept = without_secrets(payload, secrets) if register in _KEPT_WHEN_REDACTED else b"X" * len(payload)
         return frame if kept == payload else answer_frame(register, kept, status)
+
+    def redact_rejected(self, data: bytes, secrets: Sequence[bytes]) -> Optional[bytes]:
+        """See :class:`Protocol`. Kept only as far as it looks like the beginning of plain measurements."""
+        if MODULE_HEADER in data:
+            return None
+        plain = len(data) >= 2 and data[0] == START and data[1] in _KEPT_WHEN_REDACTED
+        return without_secrets(data, secrets) if plain else bytes(len(data))
 
     def recognise(self, advertisement: Advertisement) -> Optional[str]:
         """See :class:`Protocol`. Service ``ff00`` is necessary on most boards but used by other makes as well."""

@@ -12,6 +12,7 @@ from typing import List, Optional, Tuple
 from core.protocols.base import Assembler, Delivery, Frame, Rejected, Request
 
 START = 0xDD
+MODULE_HEADER = b"\xff\xaa"
 READ = 0xA5
 END = 0x77
 HEADER_SIZE = 4
@@ -63,7 +64,7 @@ def is_module_frame(notification: bytes) -> bool:
     """Whether *notification* is exactly one frame of the radio module's own protocol, ``FF AA command length data sum``."""
     return (
         len(notification) >= 5
-        and notification[:2] == b"\xff\xaa"
+        and notification[:2] == MODULE_HEADER
         and len(notification) == notification[3] + 5
         and sum(notification[2:-1]) & 0xFF == notification[-1]
     )

@@ -1,0 +1,146 @@
+"""One SQLite file: recognised, brought to the present schema, or refused with a clear line.
+
+Nothing is ever deleted. A file that is ours but damaged is set aside under a dated name together with
+its ``-wal`` and ``-shm``; a file that is somebody else's, or newer than this program, is left alone.
+SQL stays within what SQLite 3.31 knows.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+from typing import List, Tuple
+
+import aiosqlite
+
+APPLICATION_ID = 0x62746274
+"""``btbt`` in the file header marks a database as ours."""
+
+PAGE_SIZE = 4096
+MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
+_MAGIC = b"SQLite format 3\x00"
+
+
+class StorageError(Exception):
+    """A database or session file that cannot be used: what, where, and what to do, in one line."""
+
+
+class DatabaseDamaged(StorageError):
+    """The file is ours, or was, and its content is broken."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        self.path, self.reason = path, reason
+        super().__init__("the database {} is damaged: {}".format(path, reason))
+
+
+def migrations() -> List[Tuple[int, str, str]]:
+    """Number, name and SQL of every migration, in order."""
+    files = sorted(MIGRATIONS.glob("[0-9][0-9][0-9][0-9]_*.sql"))
+    return [(int(file.name[:4]), file.stem, file.read_text(encoding="utf-8")) for file in files]
+
+
+def check_file(path: Path) -> None:
+    """Look at *path* without SQLite. Raises :class:`DatabaseDamaged` or :class:`StorageError`; a missing file is fine."""
+    if path.is_dir():
+        raise StorageError("the database {} is a directory; give the path of a file with --database".format(path))
+    try:
+        with open(str(path), "rb") as file:
+            header = file.read(100)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise StorageError("cannot read the database {}: {}".format(path, error.strerror)) from None
+    if not header or header.startswith(_MAGIC):
+        return
+    if path.stat().st_size % PAGE_SIZE == 0:
+        # Whole pages without a header: flash that lost its first page, not a file of another program.
+        raise DatabaseDamaged(path, "its header is gone")
+    raise StorageError("{} is not a database of this program; give another path with --database".format(path))
+
+
+async def connect(path: Path, *, read_only: bool = False) -> aiosqlite.Connection:
+    """A connection with our settings. Raises :class:`StorageError` when the file cannot be opened."""
+    address = "{}?mode={}".format(path.resolve().as_uri(), "ro" if read_only else "rwc")
+    try:
+        return await aiosqlite.connect(address, uri=True, isolation_level=None, timeout=5)
+    except sqlite3.OperationalError as error:
+        raise StorageError("cannot open the database {}: {}".format(path, error)) from None
+
+
+async def _value(db: aiosqlite.Connection, sql: str) -> int:
+    async with db.execute(sql) as cursor:
+        row = await cursor.fetchone()
+    return int(row[0]) if row and row[0] is not None else 0
+
+
+async def check_ours(db: aiosqlite.Connection, path: Path) -> int:
+    """The number of the newest migration applied, 0 for an empty file. Raises :class:`StorageError`."""
+    try:
+        tables = await _value(db, "SELECT count(*) FROM sqlite_master")
+        ours = await _value(db, "PRAGMA application_id") == APPLICATION_ID
+        if tables and not ours:
+            raise StorageError("{} belongs to another program; give another path with --database".format(path))
+        applied = await _value(db, "SELECT max(number) FROM migration") if tables else 0
+    except sqlite3.OperationalError as error:
+        if "malformed" in str(error) or "no such table" in str(error):
+            raise DatabaseDamaged(path, str(error)) from None
+        raise StorageError("cannot read the database {}: {}".format(path, error)) from None
+    except sqlite3.DatabaseError as error:
+        raise DatabaseDamaged(path, str(error)) from None
+    newest = migrations()[-1][0]
+    if applied > newest:
+        raise StorageError(
+            "the database {} has format {}, this program knows up to {}: install the newer program again, "
+            "or give another path with --database".format(path, applied, newest)
+        )
+    return applied
+
+
+async def migrate(db: aiosqlite.Connection, path: Path, wall_us: int) -> None:
+    """Bring the database to the present schema, each step and its record in one transaction."""
+    applied = await check_ours(db, path)
+    if applied == 0:
+        await db.execute("PRAGMA page_size={}".format(PAGE_SIZE))
+        await db.execute("PRAGMA auto_vacuum=INCREMENTAL")
+    await db.execute("PRAGMA journal_mode=WAL")
+    await db.execute("PRAGMA synchronous=FULL")
+    for number, name, sql in migrations():
+        if number <= applied:
+            continue
+        record = "INSERT INTO migration (number, name, applied_wall_us) VALUES ({}, '{}', {});"
+        first = (
+            "PRAGMA application_id={};"
+            "CREATE TABLE migration (number INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_wall_us INTEGER NOT NULL);"
+        ).format(APPLICATION_ID)
+        step = (first if number == 1 else "") + sql + record.format(number, name, wall_us)
+        try:
+            await db.executescript("BEGIN IMMEDIATE;" + step + "COMMIT;")
+        except sqlite3.Error:
+            if db.in_transaction:
+                await db.rollback()
+            raise
+
+
+async def check_integrity(db: aiosqlite.Connection, path: Path) -> None:
+    """Read every page. Raises :class:`DatabaseDamaged` with the first fault."""
+    try:
+        async with db.execute("PRAGMA quick_check(1)") as cursor:
+            row = await cursor.fetchone()
+    except sqlite3.DatabaseError as error:
+        raise DatabaseDamaged(path, str(error)) from None
+    if row is None or row[0] != "ok":
+        raise DatabaseDamaged(path, row[0] if row else "no answer")
+
+
+def set_aside(path: Path, stamp: str) -> Path:
+    """Rename the database and its companions to a dated name that is free; return the new path of the file."""
+    base = "{}.damaged-{}".format(path, stamp)
+    target, attempt = base, 1
+    while any(os.path.exists(target + suffix) for suffix in ("", "-wal", "-shm")):
+        attempt += 1
+        target = "{}-{}".format(base, attempt)
+    for suffix in ("-wal", "-shm", ""):
+        if os.path.exists(str(path) + suffix):
+            os.rename(str(path) + suffix, target + suffix)
+    return Path(target)

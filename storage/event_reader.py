@@ -1,0 +1,112 @@
+"""Reads the event log in order, by number or by time, without loading it. Safe beside the running daemon."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+from typing import AsyncIterator, List, Optional, Tuple, Type
+
+import aiosqlite
+
+from core.events import Event
+from storage.database import StorageError, check_file, check_ours, connect
+from storage.rows import SELECT_EVENTS, Dictionaries, RowReader
+
+_CHUNK = 1000
+READING_KIND = 1
+"""The id of ReadingTaken in every database, see migration 0001."""
+
+
+class EventReader:
+    """A read-only connection of its own; use as ``async with await EventReader.open(path) as reader``."""
+
+    def __init__(self, db: aiosqlite.Connection, names: Dictionaries) -> None:
+        self._db = db
+        self._names = names
+        self._rows = RowReader(names)
+
+    @classmethod
+    async def open(cls, path: Path) -> EventReader:
+        """Raises :class:`StorageError` when there is no database of ours at *path*."""
+        if not path.exists():
+            raise StorageError("there is no database {}; give its path with --database".format(path))
+        check_file(path)
+        db = await connect(path, read_only=True)
+        try:
+            if await check_ours(db, path) == 0:
+                raise StorageError("the database {} is empty".format(path))
+            return cls(db, await Dictionaries.load(db))
+        except BaseException:
+            await db.close()
+            raise
+
+    async def __aenter__(self) -> EventReader:
+        return self
+
+    async def __aexit__(
+        self, kind: Optional[Type[BaseException]], error: Optional[BaseException], trace: Optional[TracebackType]
+    ) -> None:
+        await self._db.close()
+
+    async def events(
+        self, start: int = 0, stop: Optional[int] = None, *, readings: bool = True
+    ) -> AsyncIterator[Event]:
+        """Events with start <= number < stop, in order; *readings* False leaves the raw readings out."""
+        sql = SELECT_EVENTS + " WHERE number >= ?{}{} ORDER BY number LIMIT {}".format(
+            "" if stop is None else " AND number < {}".format(int(stop)),
+            "" if readings else " AND kind <> {}".format(READING_KIND),
+            _CHUNK,
+        )
+        while True:
+            async with self._db.execute(sql, (start,)) as cursor:
+                rows = await cursor.fetchall()
+            for row in rows:
+                start = row[0] + 1
+                yield self._rows.event(row)  # type: ignore[arg-type]
+            if not rows:
+                return
+
+    async def number_at(self, boot: int, uptime_us: int) -> int:
+        """The number of the first event at or after this instant, by binary search; one past the end if none is."""
+        low, high = await self._bounds()
+        while low < high:
+            middle = (low + high) // 2
+            number, key = await self._probe(middle)
+            if key < (boot, uptime_us):
+                low = number + 1
+            else:
+                high = middle
+        return low
+
+    async def ranges_at(self, since_us: Optional[int], until_us: Optional[int]) -> List[Tuple[int, int]]:
+        """Number ranges [start, stop) of the wall-clock span [since, until).
+
+        A boot that began with a wrong clock is dated by the last time that its clock was set.
+        """
+        offsets = {segment.boot: segment.wall_offset_us for segment in self._names.clock}
+        ranges = []
+        for boot, offset_us in sorted(offsets.items()):
+            start = await self.number_at(boot, max(0, since_us - offset_us) if since_us is not None else 0)
+            end_of_boot = await self.number_at(boot + 1, 0)
+            stop = end_of_boot if until_us is None else await self.number_at(boot, max(0, until_us - offset_us))
+            if start < min(stop, end_of_boot):
+                ranges.append((start, min(stop, end_of_boot)))
+        return ranges
+
+    async def session_before(self, number: int) -> Optional[int]:
+        """The number of the SessionStarted in force at event *number*."""
+        async with self._db.execute("SELECT max(number) FROM session_start WHERE number <= ?", (number,)) as cursor:
+            row = await cursor.fetchone()
+        return None if row is None or row[0] is None else int(row[0])
+
+    async def _bounds(self) -> Tuple[int, int]:
+        async with self._db.execute("SELECT min(number), max(number) FROM event") as cursor:
+            row = await cursor.fetchone()
+        return (0, 0) if row is None or row[0] is None else (int(row[0]), int(row[1]) + 1)
+
+    async def _probe(self, number: int) -> Tuple[int, Tuple[int, int]]:
+        sql = "SELECT number, boot, uptime_us FROM event WHERE number >= ? ORDER BY number LIMIT 1"
+        async with self._db.execute(sql, (number,)) as cursor:
+            row = await cursor.fetchone()
+        assert row is not None
+        return int(row[0]), (int(row[1]), int(row[2]))

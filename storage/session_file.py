@@ -1,0 +1,178 @@
+"""Sessions: a stretch of events in one file that can be carried away and replayed. Format: README.md here."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import IO, Any, Dict, Iterator, Mapping, Optional
+
+from attrs import frozen
+
+from core.events import Event, EventError, event_from, kind_of, payload_of, version_of
+from storage.database import StorageError
+
+FORMAT = "dbus-btbattery session"
+MAJOR = 1
+MINOR = 0
+_INTEGERS = ("number", "boot", "uptime_us", "wall_us", "version")
+
+
+@frozen
+class SessionHeader:
+    """The first line of a session file."""
+
+    writer: str
+    redacted: bool
+    configuration: Mapping[str, Any]
+
+
+def header_line(header: SessionHeader) -> str:
+    """The header as the first line of a file."""
+    return _line(
+        {
+            "format": FORMAT,
+            "version": "{}.{}".format(MAJOR, MINOR),
+            "writer": header.writer,
+            "redacted": header.redacted,
+            "configuration": dict(header.configuration),
+        }
+    )
+
+
+def event_line(event: Event) -> str:
+    """One event as a line of a file."""
+    return _line(
+        {
+            "number": event.number,
+            "boot": event.boot,
+            "uptime_us": event.uptime_us,
+            "wall_us": event.wall_us,
+            "kind": kind_of(event.fact),
+            "version": version_of(event.fact),
+            "payload": payload_of(event),
+        }
+    )
+
+
+def _line(values: Dict[str, Any]) -> str:
+    return json.dumps(values, separators=(",", ":")) + "\n"
+
+
+class SessionReader:
+    """Reads a session file line by line. Every error names the file and the line."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises :class:`StorageError` when the file is missing, no session, or of a newer format."""
+        self._path = path
+        self._line_number = 0
+        try:
+            self._file: IO[str] = open(str(path), encoding="utf-8")
+        except OSError as error:
+            raise StorageError("cannot read the session {}: {}".format(path, error.strerror)) from None
+        try:
+            self.header = self._read_header()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._file.close()
+
+    def _fail(self, what: str) -> StorageError:
+        return StorageError("session {} line {}: {}".format(self._path, self._line_number, what))
+
+    def _next(self) -> Optional[Dict[str, Any]]:
+        self._line_number += 1
+        try:
+            line = self._file.readline()
+        except UnicodeDecodeError:
+            raise self._fail("not text; the file is damaged or no session") from None
+        if not line:
+            return None
+        try:
+            values = json.loads(line)
+        except ValueError:
+            raise self._fail("not JSON; the file is damaged or cut off here") from None
+        if not isinstance(values, dict):
+            raise self._fail("not a JSON object")
+        return values
+
+    def _read_header(self) -> SessionHeader:
+        values = self._next()
+        if values is None:
+            raise self._fail("the file is empty")
+        if values.get("format") != FORMAT:
+            raise self._fail("this is no session of dbus-btbattery")
+        version = str(values.get("version", ""))
+        major = version.split(".")[0]
+        if not major.isdigit():
+            raise self._fail("{!r} is no format version".format(version))
+        if int(major) > MAJOR:
+            raise self._fail(
+                "format {} is newer than this program, which reads up to {}.x; use a newer version".format(version, MAJOR)
+            )
+        configuration = values.get("configuration")
+        if not isinstance(configuration, dict):
+            raise self._fail("the configuration is missing")
+        return SessionHeader(str(values.get("writer", "")), bool(values.get("redacted")), configuration)
+
+    def events(self) -> Iterator[Event]:
+        """The events in order. Raises :class:`StorageError` at the first line that is none."""
+        last: Optional[Event] = None
+        while True:
+            values = self._next()
+            if values is None:
+                return
+            event = self._event(values)
+            if last is None and kind_of(event.fact) != "SessionStarted":
+                raise self._fail("the first event must be SessionStarted, not {}".format(kind_of(event.fact)))
+            if last is not None and (event.boot, event.uptime_us) < (last.boot, last.uptime_us):
+                raise self._fail("event {} lies before event {} in time".format(event.number, last.number))
+            last = event
+            yield event
+
+    def _event(self, values: Dict[str, Any]) -> Event:
+        for key in _INTEGERS:
+            if not isinstance(values.get(key), int):
+                raise self._fail("{!r} is missing or not a whole number".format(key))
+        payload, kind = values.get("payload"), values.get("kind")
+        if not isinstance(kind, str) or not isinstance(payload, dict):
+            raise self._fail("'kind' or 'payload' is missing")
+        try:
+            return event_from(kind=kind, payload=payload, **{key: values[key] for key in _INTEGERS})
+        except EventError as error:
+            raise self._fail(str(error)) from None
+
+
+class SessionWriter:
+    """Writes a session file under a temporary name; the final name appears when it is complete.
+
+    Use as a context manager. Leaving by an exception removes the unfinished file.
+    """
+
+    def __init__(self, path: Path, header: SessionHeader) -> None:
+        self._path, self._unfinished = path, Path("{}.part".format(path))
+        try:
+            self._file: IO[str] = open(str(self._unfinished), "w", encoding="utf-8")
+        except OSError as error:
+            raise StorageError("cannot write {}: {}".format(path, error.strerror)) from None
+        self._file.write(header_line(header))
+
+    def write(self, event: Event) -> None:
+        """Add one event."""
+        self._file.write(event_line(event))
+
+    def __enter__(self) -> SessionWriter:
+        return self
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        self._file.flush()
+        if kind is None:
+            os.fsync(self._file.fileno())
+        self._file.close()
+        if kind is None:
+            os.replace(str(self._unfinished), str(self._path))
+        else:
+            self._unfinished.unlink()
