@@ -17,9 +17,9 @@ NOT_ASKED_FOR = "not asked for"
 
 @frozen
 class Answer:
-    """The frame that answers *request*."""
+    """A frame that answers *request*, or that the BMS rightly sent by itself (*request* is ``None``)."""
 
-    request: Request
+    request: Optional[Request]
     frame: bytes
 
 
@@ -63,6 +63,8 @@ class Conversation:
     def _match(self, frame: Frame) -> Outcome:
         request = self._outstanding
         if request is None or not self._protocol.answers(request, frame.data):
+            if self._protocol.accepts_unasked(frame.data):
+                return Answer(None, frame.data)
             return Rejected(NOT_ASKED_FOR, frame.data)
         self._outstanding = None
         return Answer(request, frame.data)

@@ -29,6 +29,10 @@ class Frame:
     data: bytes
 
 
+NOISE = "not part of a frame"
+"""The reason of bytes that nobody took for a frame: line noise, echoes, broadcasts. Not worth an event."""
+
+
 @frozen
 class Rejected:
     """Bytes that belong to no valid frame, and why."""
@@ -83,6 +87,10 @@ class Protocol(ABC):
     @abstractmethod
     def answers(self, request: Request, frame: bytes) -> bool:
         """Whether *frame* answers *request*, be it with data or with a refusal."""
+
+    def accepts_unasked(self, frame: bytes) -> bool:
+        """Whether *frame* is a reading that the BMS pushes by itself. False for a family that only answers."""
+        return False
 
     @abstractmethod
     def decode(self, frame: bytes) -> Sample:

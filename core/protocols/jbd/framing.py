@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import List, Optional, Tuple
 
-from core.protocols.base import Assembler, Delivery, Frame, Rejected, Request
+from core.protocols.base import NOISE, Assembler, Delivery, Frame, Rejected, Request
 
 START = 0xDD
 MODULE_HEADER = b"\xff\xaa"
@@ -29,7 +29,6 @@ STATUS_MEANINGS = {
 MAX_PAYLOAD = 0x80
 """Longer than any answer to a register read here; a length above it is a corrupted byte."""
 
-NOISE = "not part of a frame"
 CHECKSUM = "checksum wrong"
 END_MARK = "end mark wrong"
 TRUNCATED = "truncated"

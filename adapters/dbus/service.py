@@ -1,0 +1,107 @@
+"""Keeps one service on the bus as the grid wants it: all paths first, then the name; changed items only; back again
+with the same name after the bus went away.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Dict, Optional
+
+from adapters.dbus.address import BusUnavailable
+from adapters.dbus.connection import BusConnection, ConnectionLost
+from adapters.dbus.tree import ServiceTree, Write
+from adapters.dbus.wire import item
+from core.live import CHANGED, JOINED, LEFT, Publication
+from core.paths import Value
+
+log = logging.getLogger(__name__)
+
+RECONNECT_S = (0.5, 1.0, 2.0, 4.0)
+
+
+class NameTaken(Exception):
+    """Somebody else owns the bus name, most likely another copy of this program."""
+
+
+class BusService:
+    """One battery on the bus, over a connection of its own: object paths belong to a connection, not to a name."""
+
+    def __init__(self, name: str, address: str, write: Write) -> None:
+        self.name = name
+        self._address = address
+        self._tree = ServiceTree(write)
+        self._wanted = False
+        self._owned = False
+        self._has_been_up = False
+        self._changes: Dict[str, Value] = {}
+        self._news = asyncio.Event()
+
+    def publish(self, publication: Publication) -> None:
+        """Take over what the grid decided; :meth:`run` carries it out."""
+        if publication.change == JOINED:
+            self._tree.replace(publication.items)
+            self._wanted = True
+            self._changes.clear()
+        elif publication.change == CHANGED:
+            self._tree.update(publication.items)
+            self._changes.update(publication.items)
+        elif publication.change == LEFT:
+            self._wanted = False
+        self._news.set()
+
+    async def run(self) -> None:
+        """Serve for ever. Raises :class:`BusUnavailable` or :class:`NameTaken` only before it has ever been up."""
+        attempt = 0
+        while True:
+            try:
+                await self._one_connection()
+                attempt = 0
+            except (BusUnavailable, NameTaken) as error:
+                if not self._has_been_up:
+                    raise
+                if attempt == 0:
+                    log.warning("%s: %s; trying again", self.name, error)
+            await asyncio.sleep(RECONNECT_S[min(attempt, len(RECONNECT_S) - 1)])
+            attempt += 1
+
+    async def _one_connection(self) -> None:
+        connection = await BusConnection.open(self._address, self._tree)
+        self._owned = False
+        closed = asyncio.ensure_future(connection.closed())
+        try:
+            self._news.set()
+            while not closed.done():
+                news = asyncio.ensure_future(self._news.wait())
+                try:
+                    await asyncio.wait({news, closed}, return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    news.cancel()
+                if not closed.done():
+                    self._news.clear()
+                    await self._carry_out(connection)
+            log.warning("%s: the bus went away", self.name)
+        except ConnectionLost as lost:
+            log.warning("%s: %s", self.name, lost)
+        finally:
+            closed.cancel()
+            self._owned = False
+            await connection.close()
+
+    async def _carry_out(self, connection: BusConnection) -> None:
+        if self._wanted and not self._owned:
+            self._changes.clear()
+            if not await connection.request_name(self.name):
+                raise NameTaken("the bus name {} is taken; is another copy running?".format(self.name))
+            self._owned = self._has_been_up = True
+        if self._owned and not self._wanted:
+            await connection.release_name(self.name)
+            self._owned = False
+        if self._owned and self._changes:
+            changes, self._changes = self._changes, {}
+            connection.signal_items_changed({path: item(path, value) for path, value in changes.items()})
+
+    @property
+    def on_bus(self) -> Optional[bool]:
+        """Whether the name is ours now."""
+        return self._owned
