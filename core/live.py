@@ -103,20 +103,23 @@ class LiveView:
         self._services: List[_Service] = []
         self._by_battery: Dict[str, Battery] = {}
         self._boot = 0
+        self._uptime_s = 0
         self._program = ""
         self._next_tick_us: Optional[int] = None
 
     def fold(self, event: Event) -> List[Publication]:
         """Take in *event*; return what had to be published before it."""
         if isinstance(event.fact, SessionStarted):
+            left = self._end()  # a former session that was killed: its names went with the process
             self._start(event, event.fact)
-            return []
+            return left
+        self._uptime_s = event.uptime_us // TICK_US
         publications = self.advance(event.uptime_us)
         battery = self._by_battery.get(getattr(event.fact, "battery", ""))
         if battery is not None:
             battery.fold(event)
         if isinstance(event.fact, SessionEnded):
-            publications += self._end(event)
+            publications += self._end()
         return publications
 
     def advance(self, uptime_us: int) -> List[Publication]:
@@ -143,13 +146,12 @@ class LiveView:
         self._boot, self._program = event.boot, fact.program
         self._next_tick_us = (event.uptime_us // TICK_US + 1) * TICK_US
 
-    def _end(self, event: Event) -> List[Publication]:
-        uptime_s = event.uptime_us // TICK_US
+    def _end(self) -> List[Publication]:
         leaving = [service for service in self._services if service.on_bus]
         self._next_tick_us = None
         for service in leaving:
             service.leave()
-        return [Publication(event.boot, uptime_s, service.name, Phase.GONE, LEFT) for service in leaving]
+        return [Publication(self._boot, self._uptime_s, service.name, Phase.GONE, LEFT) for service in leaving]
 
 
 class Remembered:

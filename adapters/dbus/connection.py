@@ -182,3 +182,9 @@ def _close_socket(bus: MessageBus) -> None:
                 resource.close()
             except OSError:
                 pass
+
+
+async def probe(address: str) -> None:
+    """Whether there is a bus at *address*. Raises :class:`BusUnavailable`."""
+    connection = await BusConnection.open(address, ServiceTree(lambda path, value: 1))
+    await connection.close()

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Dict, Optional
+from typing import Dict
 
 from adapters.dbus.address import BusUnavailable
 from adapters.dbus.connection import BusConnection, ConnectionLost
@@ -33,6 +33,8 @@ class BusService:
         self._tree = ServiceTree(write)
         self._wanted = False
         self._owned = False
+        self._free = asyncio.Event()
+        self._free.set()
         self._has_been_up = False
         self._changes: Dict[str, Value] = {}
         self._news = asyncio.Event()
@@ -41,8 +43,7 @@ class BusService:
         """Take over what the grid decided; :meth:`run` carries it out."""
         if publication.change == JOINED:
             self._tree.replace(publication.items)
-            self._wanted = True
-            self._changes.clear()
+            self._wanted, self._changes = True, dict(publication.items)
         elif publication.change == CHANGED:
             self._tree.update(publication.items)
             self._changes.update(publication.items)
@@ -86,6 +87,7 @@ class BusService:
         finally:
             closed.cancel()
             self._owned = False
+            self._free.set()
             await connection.close()
 
     async def _carry_out(self, connection: BusConnection) -> None:
@@ -94,14 +96,15 @@ class BusService:
             if not await connection.request_name(self.name):
                 raise NameTaken("the bus name {} is taken; is another copy running?".format(self.name))
             self._owned = self._has_been_up = True
+            self._free.clear()
         if self._owned and not self._wanted:
             await connection.release_name(self.name)
             self._owned = False
+            self._free.set()
         if self._owned and self._changes:
             changes, self._changes = self._changes, {}
             connection.signal_items_changed({path: item(path, value) for path, value in changes.items()})
 
-    @property
-    def on_bus(self) -> Optional[bool]:
-        """Whether the name is ours now."""
-        return self._owned
+    async def wait_released(self) -> None:
+        """Return when the name is not ours."""
+        await self._free.wait()

@@ -1,0 +1,214 @@
+"""The command line. Exit codes: 0 good, 2 wrong usage or configuration, 1 anything else."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import platform
+import signal
+import sys
+from pathlib import Path
+from typing import Any, List, Optional, Sequence
+
+from service import PROGRAM, VERSION
+
+COMMANDS = ("run", "scan", "replay", "session", "decode", "check", "version")
+_BUS_HELP = "session, system, private, none, or an address; default: the session bus if there is one, else the system bus"
+_DATABASE_HELP = "path of the database; default: history.db in the folder of this program's state"
+
+
+def main(argv: Optional[Sequence[str]] = None, *, clock: Any = None) -> int:
+    """Run one command; return the exit code. *clock* replaces the device's in ``run``, for tests."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments and arguments[0] not in (*COMMANDS, "-h", "--help", "--version"):
+        arguments.insert(0, "run")  # as people know it: dbus-btbattery.py ADDRESS
+    parsed = _parser().parse_args(arguments)
+    level = logging.DEBUG if getattr(parsed, "verbose", False) else logging.INFO
+    logging.basicConfig(level=level, format="%(levelname)s %(message)s", stream=sys.stderr)
+    for noisy in ("aiosqlite", "bleak", "asyncio"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    return _guarded(parsed, clock)
+
+
+def _guarded(parsed: argparse.Namespace, clock: Any) -> int:
+    from adapters.dbus import BusUnavailable, NameTaken
+    from config.options import ConfigError
+    from core.protocols import UnknownProtocol
+    from storage.database import StorageError
+
+    try:
+        return _dispatch(parsed, clock)
+    except (ConfigError, UnknownProtocol) as error:
+        code, message = 2, str(error)
+    except (BusUnavailable, NameTaken, StorageError) as error:
+        code, message = 1, str(error)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except KeyboardInterrupt:
+        return 1
+    print("{}: {}".format(PROGRAM, message), file=sys.stderr)
+    return code
+
+
+def _dispatch(parsed: argparse.Namespace, clock: Any) -> int:
+    """Commands import what they need: a scan needs no database, a decode no D-Bus."""
+    if parsed.command == "run":
+        from service.run import run_command
+
+        return asyncio.run(run_command(parsed, clock))
+    if parsed.command == "replay":
+        from service.replay import replay_command
+
+        return asyncio.run(replay_command(parsed))
+    if parsed.command == "session":
+        from service.session_commands import export_command
+
+        return asyncio.run(export_command(parsed))
+    if parsed.command == "decode":
+        from service.decode import decode_command
+
+        return decode_command(parsed)
+    if parsed.command == "scan":
+        return _scan(parsed)
+    return _check(parsed) if parsed.command == "check" else _version()
+
+
+def _scan(parsed: argparse.Namespace) -> int:
+    from adapters.ble import ScanFailed
+    from service.scan import scan_command
+
+    try:
+        return asyncio.run(scan_command(parsed))
+    except ScanFailed as error:
+        print("{}: {}".format(PROGRAM, error), file=sys.stderr)
+        return 1
+
+
+def _check(parsed: argparse.Namespace) -> int:
+    from config.loader import load
+    from service.plan import plan_batteries
+
+    values, warnings = load(Path(parsed.config) if parsed.config else None)
+    for warning in warnings:
+        print(warning, file=sys.stderr)
+    planned = plan_batteries(parsed.addresses) if parsed.addresses else []
+    for battery in planned:
+        print("{} over {}".format(battery.configuration.battery, battery.configuration.connection))
+    for name, value in values.items():
+        print("{} = {:g}".format(name, value))
+    return 0
+
+
+def _version() -> int:
+    from importlib import metadata
+
+    print("{} {}, Python {}".format(PROGRAM, VERSION, platform.python_version()))
+    for package in ("bleak", "dbus-next", "aiosqlite", "attrs"):
+        try:
+            print("{} {}".format(package, metadata.version(package)))
+        except metadata.PackageNotFoundError:
+            print("{} is not installed".format(package))
+    return 0
+
+
+def _speed(text: str) -> float:
+    value = 0.0 if text == "max" else float(text)
+    if text != "max" and not 0 < value < 1e6:
+        raise ValueError
+    return value
+
+
+def _rate(text: str) -> float:
+    value = float(text)
+    if not 1 <= value <= 1000:
+        raise argparse.ArgumentTypeError("{} is outside 1..1000".format(text))
+    return value
+
+
+def _instance(text: str) -> int:
+    value = int(text)
+    if not 0 <= value <= 65535:
+        raise argparse.ArgumentTypeError("{} is outside 0..65535".format(text))
+    return value
+
+
+class _TopologyNotYet(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        parser.error(
+            "virtual batteries (-s, -p) are not in this version; without the option every battery is a monitor of its own"
+        )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=PROGRAM, description="Bluetooth batteries for Victron's Venus OS.", epilog="PROGRAM ADDRESS is short for run."
+    )
+    parser.add_argument("--version", action="version", version="{} {}".format(PROGRAM, VERSION))
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    commands.required = True
+    _add_run(commands)
+    _add_replay(commands)
+    _add_session(commands)
+    decode = commands.add_parser("decode", help="recorded bytes as JSON, one line per valid frame")
+    decode.add_argument("file", help="hex lines, or JSON lines with a list 'notifications'; - is standard input")
+    decode.add_argument("--protocol", default="jbd", help="BMS family, default jbd")
+    scan = commands.add_parser("scan", help="list Bluetooth devices and which of them may be batteries")
+    scan.add_argument("--seconds", type=_rate, default=10.0, help="how long to listen, default 10")
+    check = commands.add_parser("check", help="check configuration and addresses, do nothing else")
+    check.add_argument("addresses", nargs="*", metavar="ADDRESS")
+    check.add_argument("--config", help="configuration file; default: config.ini beside the program")
+    commands.add_parser("version", help="version of the program and of its packages")
+    return parser
+
+
+def _add_run(commands: Any) -> None:
+    run = commands.add_parser("run", help="read batteries and publish them (the daemon)")
+    run.add_argument("addresses", nargs="*", metavar="ADDRESS", help="70:3e:97:08:00:62, sim:NAME or session:FILE")
+    run.add_argument("-s", "--series", nargs=0, action=_TopologyNotYet, help="one virtual battery in series")
+    run.add_argument("-p", "--parallel", nargs=0, action=_TopologyNotYet, help="one virtual battery in parallel")
+    run.add_argument("--demo", action="store_true", help="play the bundled session of real frames as a battery")
+    run.add_argument("--config", help="configuration file; default: config.ini beside the program")
+    run.add_argument("--database", help=_DATABASE_HELP)
+    run.add_argument("--bus", help=_BUS_HELP)
+    run.add_argument("--instance", type=_instance, help="DeviceInstance of the (first) battery")
+    run.add_argument("--print", action="store_true", help="write each publication as one JSON line")
+    run.add_argument("--accelerate", type=_rate, default=1.0, metavar="N", help="simulated batteries: N times as fast")
+    run.add_argument("--verbose", action="store_true", help="more log lines")
+
+
+def _add_replay(commands: Any) -> None:
+    replay = commands.add_parser("replay", help="run a recorded session through the same projections")
+    replay.add_argument("file")
+    replay.add_argument("--speed", type=_speed, help="1, N or max; default: 1 with --bus, else max")
+    replay.add_argument("--bus", help="also publish: session, system, private, or an address")
+    replay.add_argument("--instance", type=_instance, help="DeviceInstance instead of the recorded one")
+    replay.add_argument("--print", action="store_true", help="write each publication as one JSON line")
+
+
+def _add_session(commands: Any) -> None:
+    session = commands.add_parser("session", help="carry recorded sessions out of the database")
+    actions = session.add_subparsers(dest="action", metavar="ACTION")
+    actions.required = True
+    export = actions.add_parser("export", help="write a stretch of the log to one file")
+    export.add_argument("file")
+    export.add_argument("--since", help="UTC, e.g. 2026-11-22T15:30")
+    export.add_argument("--until", help="UTC, not included")
+    export.add_argument("--battery", help="only this one, by address")
+    export.add_argument("--redact", action="store_true", help="without addresses, names, serial numbers, passwords")
+    export.add_argument("--database", help=_DATABASE_HELP)
+
+
+def run_as_program(first: Sequence[str] = ()) -> None:
+    """Entry of the launchers: *first* is put before what was typed."""
+    arguments: List[str] = [*first, *sys.argv[1:]]
+    code = main(arguments)
+    sys.stdout.flush()
+    sys.exit(code)
+
+
+def exit_quietly_on_sigterm() -> None:
+    """A stop while the program is still being loaded: nothing is open yet."""
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))

@@ -1,0 +1,196 @@
+"""The running program: readers in front, the log behind, the grid in between, outputs at the end.
+
+Everything happens on one event loop. :meth:`Daemon.run` owns every task and has awaited each of them when it returns.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any, Awaitable, Callable, Dict, List, Optional, Sequence
+
+from adapters.battery_reader import BatteryReader
+from adapters.clock import Clock
+from adapters.dbus import BusService
+from core import protocols
+from core.configuration import Configuration
+from core.events import Fact, SessionEnded, SessionStarted, TaskFailed
+from core.live import TICK_US, LiveView, Publication, Remembered
+from core.publication import BUS_NAME_PREFIX
+from core.sequencer import Sequencer
+from core.writes import NOT_WRITABLE, REFUSED, judge_write
+from service import VERSION
+from service.outputs import Output
+from service.plan import PlannedBattery, radio_for
+from storage.event_log import EventLog
+
+log = logging.getLogger(__name__)
+
+SNAPSHOT = "remembered"
+SNAPSHOT_VERSION = 1
+SNAPSHOT_EVERY_US = 60_000_000
+SNAPSHOT_AT_LEAST_US = 600_000_000
+"""Also when nothing changed, so that a start after a kill has little to fold."""
+RESTART_S = 5.0
+RELEASE_S = 0.8
+"""How long the bus may take to release the names at stop."""
+
+
+class Daemon:
+    """One run. *event_log* is open; :meth:`run` closes it."""
+
+    def __init__(
+        self,
+        planned: Sequence[PlannedBattery],
+        configuration: Configuration,
+        *,
+        clock: Clock,
+        event_log: EventLog,
+        outputs: Sequence[Output],
+        bus_address: Optional[str],
+        commit_s: float,
+    ) -> None:
+        self._planned = planned
+        self._configuration = configuration
+        self._clock = clock
+        self._log = event_log
+        self._outputs = outputs
+        self._commit_s = commit_s
+        self._view = LiveView()
+        self._remembered = Remembered()
+        self._remembered_changed = False
+        self._snapshot_us = 0
+        self._sequencer: Optional[Sequencer] = None
+        self._ended = False
+        self._services: Dict[str, BusService] = {}
+        if bus_address is not None:
+            names = [BUS_NAME_PREFIX + battery.configuration.battery for battery in planned]
+            self._services = {name: BusService(name, bus_address, self._writer(name)) for name in names}
+
+    @property
+    def event_log(self) -> EventLog:
+        """The log being written."""
+        return self._log
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Run until *stop*. Raises BusUnavailable or NameTaken when a service could not be put on the bus at all."""
+        try:
+            await self._begin()
+            tasks = self._start_tasks()
+            stopping = asyncio.ensure_future(stop.wait())
+            done, _ = await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
+            stopping.cancel()
+            await self._end(tasks, "stopped" if stop.is_set() else "failed")
+            for task in done - {stopping}:
+                task.result()
+        finally:
+            await self._log.close()
+
+    async def _begin(self) -> None:
+        boot = await self._log.begin_boot(self._clock.boot_id(), self._clock.uptime_us())
+        await self._recall()
+        self._sequencer = Sequencer(boot=boot, next_number=self._log.next_number)
+        self._snapshot_us = self._clock.uptime_us()
+        self.record(SessionStarted(VERSION, self._configuration.to_payload(), self._remembered.state))
+
+    async def _recall(self) -> None:
+        """What former sessions left: the snapshot, and the settings written since."""
+        snapshot = await self._log.load_snapshot(SNAPSHOT, SNAPSHOT_VERSION)
+        number, state = snapshot if snapshot is not None else (0, {})
+        self._remembered = Remembered(state)
+        if self._log.next_number > number + 1:
+            async with await self._log.reader() as reader:
+                async for event in reader.events(number + 1, readings=False):
+                    self._remembered_changed |= self._remembered.fold(event)
+
+    def record(self, fact: Fact) -> None:
+        """Something happened: number it, append it, show it. The only way into the log."""
+        if self._ended or self._sequencer is None:
+            return
+        for event in self._sequencer.number(fact, self._clock.uptime_us(), self._clock.wall_us()):
+            self._log.append(event)
+            self._remembered_changed |= self._remembered.fold(event)
+            self._dispatch(self._view.fold(event))
+
+    def _dispatch(self, publications: List[Publication]) -> None:
+        for publication in publications:
+            for output in self._outputs:
+                output.publish(publication)
+            service = self._services.get(publication.service)
+            if service is not None:
+                service.publish(publication)
+
+    def _writer(self, service: str) -> Callable[[str, Any], int]:
+        def write(path: str, value: Any) -> int:
+            battery = self._view.battery(service)
+            if battery is None:
+                return NOT_WRITABLE
+            code, fact = judge_write(battery, path, value)
+            if fact is not None:
+                if self._ended:
+                    return REFUSED
+                self.record(fact)
+            return code
+
+        return write
+
+    def _start_tasks(self) -> List[asyncio.Task[None]]:
+        turn = asyncio.Lock()
+        readers = {
+            "reader of " + battery.configuration.battery: BatteryReader(
+                battery.configuration.battery,
+                protocols.find(battery.configuration.protocol),
+                radio_for(battery, self._clock, turn),
+                clock=self._clock,
+                record=self.record,
+                poll_s=self._configuration.poll_seconds,
+            ).run
+            for battery in self._planned
+        }
+        started: List[Awaitable[None]] = [self._supervise(name, run) for name, run in readers.items()]
+        started += [self._supervise("clock of the grid", self._tick), self._supervise("commits", self._commit)]
+        started += [service.run() for service in self._services.values()]
+        return [asyncio.ensure_future(coroutine) for coroutine in started]
+
+    async def _supervise(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
+        """Run a part for ever. The one place where any exception is caught: it becomes an event and a fresh start."""
+        while True:
+            try:
+                await run()
+            except Exception as error:  # noqa: BLE001 - see above
+                log.exception("the %s failed and is started again", name)
+                self.record(TaskFailed(name, "{}: {}".format(type(error).__name__, error)))
+            await self._clock.sleep(RESTART_S)
+
+    async def _tick(self) -> None:
+        while True:
+            now_us = self._clock.uptime_us()
+            await self._clock.sleep((TICK_US - now_us % TICK_US) / 1e6)
+            self._dispatch(self._view.advance(self._clock.uptime_us()))
+
+    async def _commit(self) -> None:
+        while True:
+            await self._clock.sleep(self._commit_s)
+            since_us = self._clock.uptime_us() - self._snapshot_us
+            due_us = SNAPSHOT_EVERY_US if self._remembered_changed else SNAPSHOT_AT_LEAST_US
+            if since_us >= due_us:
+                self._save_snapshot()
+            await self._log.commit()
+
+    def _save_snapshot(self) -> None:
+        self._log.save_snapshot(SNAPSHOT, SNAPSHOT_VERSION, self._remembered.state)
+        self._remembered_changed = False
+        self._snapshot_us = self._clock.uptime_us()
+
+    async def _end(self, tasks: List[asyncio.Task[None]], reason: str) -> None:
+        """Last event, names off the bus and the log on the disk first; then hang up, all links at once."""
+        self.record(SessionEnded(reason))
+        self._ended = True
+        self._save_snapshot()
+        released = [service.wait_released() for service in self._services.values()]
+        await asyncio.wait(
+            [asyncio.ensure_future(waited) for waited in (self._log.commit(), *released)], timeout=RELEASE_S
+        )
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,100 @@
+"""Where publications go besides D-Bus: JSON lines, log lines, and the picture that the status screen draws."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import Dict, List, Protocol, TextIO
+
+from attrs import define, field
+
+from core.live import JOINED, LEFT, Publication
+from core.paths import Value, text_of
+
+log = logging.getLogger(__name__)
+
+
+class Output(Protocol):
+    """Takes every publication, in order."""
+
+    def publish(self, publication: Publication) -> None:
+        """Must not wait."""
+
+
+class JsonLines:
+    """One line per publication; what ``--print`` writes."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def publish(self, publication: Publication) -> None:
+        """See :class:`Output`."""
+        self._stream.write(publication.to_json() + "\n")
+        self._stream.flush()
+
+
+@define
+class ShownService:
+    """What a service shows now."""
+
+    name: str
+    phase: str = "START"
+    items: Dict[str, Value] = field(factory=dict)
+
+
+class Picture:
+    """The latest values of every service."""
+
+    def __init__(self) -> None:
+        self.services: Dict[str, ShownService] = {}
+
+    def publish(self, publication: Publication) -> None:
+        """See :class:`Output`."""
+        shown = self.services.setdefault(publication.service, ShownService(publication.service))
+        shown.phase = publication.phase.value
+        if publication.change in (JOINED, LEFT):
+            shown.items = {}
+        shown.items.update(publication.items)
+
+    def to_json(self) -> str:
+        """Everything as one object, for ``replay`` without a screen."""
+        return json.dumps({name: shown.items for name, shown in self.services.items()}, sort_keys=True)
+
+
+class LogLines:
+    """One log line when a battery's phase, alarms or whole percent of charge change."""
+
+    def __init__(self) -> None:
+        self._picture = Picture()
+        self._last: Dict[str, str] = {}
+
+    def publish(self, publication: Publication) -> None:
+        """See :class:`Output`."""
+        self._picture.publish(publication)
+        shown = self._picture.services[publication.service]
+        key = "{} {} {}".format(shown.phase, raised_alarms(shown.items), text_of("/State", _whole_soc(shown.items)))
+        if self._last.get(publication.service) != key:
+            self._last[publication.service] = key
+            log.info("%s %s", publication.service.rpartition(".")[2], summary(shown))
+
+
+def _whole_soc(items: Dict[str, Value]) -> Value:
+    soc = items.get("/Soc")
+    return int(soc) if isinstance(soc, (int, float)) else None
+
+
+def raised_alarms(items: Dict[str, Value]) -> List[str]:
+    """Alarms above 0, with their level where it is 2."""
+    prefix = "/Alarms/"
+    raised = [(path[len(prefix) :], level) for path, level in items.items() if path.startswith(prefix) and level]
+    return [name + ("!" if level == 2 else "") for name, level in sorted(raised)]
+
+
+def summary(shown: ShownService) -> str:
+    """One line: phase, the main numbers, alarms."""
+    if not shown.items:
+        return shown.phase
+    paths = ("/Dc/0/Voltage", "/Dc/0/Current", "/Soc")
+    numbers = " ".join(text_of(path, shown.items.get(path)) for path in paths)
+    alarms = raised_alarms(shown.items)
+    return "{} {}{}".format(shown.phase, numbers, " alarms: " + ", ".join(alarms) if alarms else "")

@@ -1,0 +1,145 @@
+"""The ``replay`` command: a recorded session through the same projections, at any speed, with or without D-Bus."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from argparse import Namespace
+from pathlib import Path
+from typing import Dict, List, Optional
+
+from attrs import evolve
+
+from adapters.dbus import BusService
+from core.configuration import Configuration, configuration_from
+from core.events import Event, SessionStarted
+from core.live import TICK_US, LiveView, Publication
+from core.publication import BUS_NAME_PREFIX
+from core.writes import REFUSED
+from service.outputs import JsonLines, LogLines, Output, Picture, summary
+from service.run import Bus, open_bus
+from service.status_screen import Facts, StatusScreen
+from storage.session_file import SessionReader
+
+log = logging.getLogger(__name__)
+
+
+class Replay:
+    """Drives a :class:`LiveView` from a file. *speed* ``None`` is as fast as it goes."""
+
+    def __init__(
+        self, outputs: List[Output], bus: Bus, *, speed: Optional[float], device_instance: Optional[int] = None
+    ) -> None:
+        self._outputs = outputs
+        self._bus = bus
+        self._speed = speed
+        self._device_instance = device_instance
+        self._view = LiveView()
+        self._services: Dict[str, BusService] = {}
+        self._tasks: List[asyncio.Task[None]] = []
+        self.events = 0
+
+    async def run(self, reader: SessionReader) -> None:
+        """Replay everything. Raises StorageError at a damaged line, after what stands before it."""
+        origin_us, started_s = 0, 0.0
+        loop = asyncio.get_event_loop()
+        try:
+            for event in reader.events():
+                self.events += 1
+                if isinstance(event.fact, SessionStarted):
+                    event = self._prepared(event, event.fact)
+                    origin_us, started_s = event.uptime_us, loop.time()
+                elif self._speed is not None:
+                    await self._wait_for(event.uptime_us, origin_us, started_s, self._speed)
+                self._dispatch(self._view.fold(event))
+                self._raise_failures()
+        finally:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _prepared(self, event: Event, fact: SessionStarted) -> Event:
+        configuration: Configuration = configuration_from(dict(fact.configuration))
+        if self._device_instance is not None:
+            changed = {**fact.configuration, "device_instance": self._device_instance}
+            event = evolve(event, fact=evolve(fact, configuration=changed))
+        if self._bus.address is not None:
+            for battery in configuration.batteries:
+                name = BUS_NAME_PREFIX + battery.battery
+                if name not in self._services:
+                    service = BusService(name, self._bus.address, lambda path, value: REFUSED)
+                    self._services[name] = service
+                    self._tasks.append(asyncio.ensure_future(service.run()))
+        return event
+
+    async def _wait_for(self, uptime_us: int, origin_us: int, started_s: float, speed: float) -> None:
+        """Let the ticks before *uptime_us* come at their time."""
+        loop = asyncio.get_event_loop()
+        while True:
+            now_us = origin_us + int((loop.time() - started_s) * speed * 1e6)
+            if now_us >= uptime_us:
+                return
+            self._dispatch(self._view.advance(now_us))
+            next_us = min(uptime_us, (now_us // TICK_US + 1) * TICK_US)
+            await asyncio.sleep((next_us - now_us) / 1e6 / speed)
+
+    def _dispatch(self, publications: List[Publication]) -> None:
+        for publication in publications:
+            for output in self._outputs:
+                output.publish(publication)
+            service = self._services.get(publication.service)
+            if service is not None:
+                service.publish(publication)
+
+    def _raise_failures(self) -> None:
+        for task in self._tasks:
+            if task.done():
+                task.result()
+
+
+async def replay_command(arguments: Namespace) -> int:
+    """Replay one file."""
+    reader = SessionReader(Path(arguments.file))
+    publishing = arguments.bus is not None
+    speed = _speed(arguments.speed, publishing)
+    bus = await open_bus(arguments.bus, may_be_private=False) if publishing else Bus(None)
+    picture = Picture()
+    outputs: List[Output] = [picture]
+    screen: Optional[asyncio.Task[None]] = None
+    if arguments.print:
+        outputs.append(JsonLines(sys.stdout))
+    elif sys.stdout.isatty() and speed is not None:
+        screen = asyncio.ensure_future(_redraw(StatusScreen(sys.stdout, picture, lambda: _facts(arguments.file, bus))))
+    else:
+        outputs.append(LogLines())
+    replay = Replay(outputs, bus, speed=speed, device_instance=arguments.instance)
+    try:
+        await replay.run(reader)
+    finally:
+        reader.close()
+        if screen is not None:
+            screen.cancel()
+            await asyncio.gather(screen, return_exceptions=True)
+        await bus.stop()
+    log.info("%d events replayed", replay.events)
+    for shown in picture.services.values():
+        log.info("%s ended %s", shown.name, summary(shown))
+    return 0
+
+
+def _speed(option: Optional[float], publishing: bool) -> Optional[float]:
+    """``max`` is 0. Without being told: true to time on a bus, as fast as it goes otherwise."""
+    if option is None:
+        return 1.0 if publishing else None
+    return option or None
+
+
+def _facts(file: str, bus: Bus) -> Facts:
+    return [("replay", file), ("D-Bus", bus.describe())]
+
+
+async def _redraw(screen: StatusScreen) -> None:
+    while True:
+        screen.draw()
+        await asyncio.sleep(TICK_US / 1e6)

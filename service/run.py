@@ -1,0 +1,195 @@
+"""The ``run`` command: choose bus, database and outputs, run the daemon, end in time whatever hangs."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from argparse import Namespace
+from pathlib import Path
+from typing import Callable, List, Optional, Tuple
+
+from adapters.clock import AcceleratedClock, Clock, SystemClock
+from adapters.dbus import BusUnavailable, PrivateBus, choose_address, probe
+from config.loader import load
+from config.options import ConfigError
+from core.live import TICK_US
+from core.publication import BUS_NAME_PREFIX
+from service import PROGRAM, VERSION
+from service.daemon import Daemon
+from service.outputs import JsonLines, LogLines, Output, Picture
+from service.plan import DEMO_SESSION, PlannedBattery, default_database, on_venus, plan_batteries, plan_configuration
+from service.status_screen import Facts, StatusScreen
+from storage.event_log import EventLog
+
+log = logging.getLogger(__name__)
+
+STOP_S = 5.0
+"""After this long a stop is over, whatever hangs."""
+PRIVATE_INSTANCE = 1
+
+
+class Bus:
+    """The bus that services go to; possibly one of our own."""
+
+    def __init__(self, address: Optional[str], private: Optional[PrivateBus] = None) -> None:
+        self.address = address
+        self.private = private
+
+    async def stop(self) -> None:
+        """End a bus of our own."""
+        if self.private is not None:
+            await self.private.stop()
+
+    def describe(self) -> str:
+        """For the status."""
+        if self.address is None:
+            return "none; nothing is published"
+        return self.address + (" (private)" if self.private else "")
+
+
+async def open_bus(option: Optional[str], *, may_be_private: bool) -> Bus:
+    """The bus for ``--bus`` *option*. Raises :class:`BusUnavailable`.
+
+    *may_be_private*: batteries that are not real get a bus of our own where there is none, and always on a Victron
+    device, whose real system must not take them for batteries.
+    """
+    if option == "none":
+        return Bus(None)
+    if option == "private":
+        return await _private_bus()
+    if option is None and may_be_private and on_venus():
+        return await _private_bus()
+    try:
+        address = choose_address(option)
+        await probe(address)
+        return Bus(address)
+    except BusUnavailable:
+        if option is not None or not may_be_private:
+            raise
+    if not PrivateBus.installed():
+        log.warning("no D-Bus here, and no dbus-daemon to start one: running without publishing")
+        return Bus(None)
+    return await _private_bus()
+
+
+async def _private_bus() -> Bus:
+    private = await PrivateBus.start()
+    return Bus(private.address, private)
+
+
+def choose_instance(option: Optional[int], bus: Bus) -> int:
+    """The DeviceInstance. Raises :class:`ConfigError`: on a bus of others it is never invented."""
+    if option is not None:
+        return option
+    if bus.private is None and bus.address is not None:
+        raise ConfigError("this bus is shared with other devices: give the battery's DeviceInstance with --instance N")
+    return PRIVATE_INSTANCE
+
+
+async def run_command(arguments: Namespace, clock: Optional[Clock] = None) -> int:
+    """Run until SIGTERM or Ctrl-C. *clock* replaces the device's, for tests."""
+    values, warnings = load(Path(arguments.config) if arguments.config else None)
+    for warning in warnings:
+        log.warning("%s", warning)
+    texts = ["session:{}".format(DEMO_SESSION)] if arguments.demo else arguments.addresses
+    planned = plan_batteries(texts)
+    in_process = all(battery.peripheral is not None for battery in planned)
+    clock = _choose_clock(arguments.accelerate, in_process) if clock is None else clock
+    database = Path(arguments.database) if arguments.database else default_database(in_process)
+    stop = _stop_on_signals()
+    bus = await open_bus(arguments.bus, may_be_private=in_process)
+    try:
+        configuration = plan_configuration(planned, values, choose_instance(arguments.instance, bus))
+        outputs, picture = _outputs(arguments.print)
+        daemon = Daemon(
+            planned,
+            configuration,
+            clock=clock,
+            event_log=await EventLog.open(database, wall_us=clock.wall_us),
+            outputs=outputs,
+            bus_address=bus.address,
+            commit_s=values["COMMIT_SECONDS"],
+        )
+        await _watched(daemon, stop, bus, picture, planned, database)
+    finally:
+        await bus.stop()
+    return 0
+
+
+def _choose_clock(rate: float, in_process: bool) -> Clock:
+    if rate == 1:
+        return SystemClock()
+    if not in_process:
+        raise ConfigError("--accelerate is for simulated and recorded batteries: a real one keeps its own time")
+    return AcceleratedClock(rate)
+
+
+def _stop_on_signals() -> asyncio.Event:
+    stop = asyncio.Event()
+    loop = asyncio.get_event_loop()
+
+    def begin_stop() -> None:
+        stop.set()
+        loop.call_later(STOP_S, os._exit, 0)
+
+    for signal_number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(signal_number, begin_stop)
+    return stop
+
+
+def _outputs(print_lines: bool) -> Tuple[List[Output], Optional[Picture]]:
+    """With ``--print`` the lines have stdout to themselves; a terminal gets the screen; anything else log lines."""
+    if print_lines:
+        return [JsonLines(sys.stdout)], None
+    if sys.stdout.isatty():
+        picture = Picture()
+        return [picture], picture
+    return [LogLines()], None
+
+
+async def _watched(
+    daemon: Daemon,
+    stop: asyncio.Event,
+    bus: Bus,
+    picture: Optional[Picture],
+    planned: List[PlannedBattery],
+    database: Path,
+) -> None:
+    looks = look_line(bus, planned)
+    log.info("%s %s, database %s, D-Bus %s", PROGRAM, VERSION, database, bus.describe())
+    if bus.private is not None:
+        log.info("look: %s", looks)
+    if picture is None:
+        await daemon.run(stop)
+        return
+
+    def facts() -> Facts:
+        event_log = daemon.event_log
+        kept = event_log.problem or "{} events stored in this run".format(event_log.stored)
+        lines = [(PROGRAM, VERSION + "   Ctrl-C ends"), ("D-Bus", bus.describe())]
+        if bus.address is not None:
+            lines.append(("look", looks))
+        return [*lines, ("database", str(database)), ("history", kept)]
+
+    screen = asyncio.ensure_future(_redraw(StatusScreen(sys.stdout, picture, facts).draw))
+    try:
+        await daemon.run(stop)
+    finally:
+        screen.cancel()
+        await asyncio.gather(screen, return_exceptions=True)
+    print("{} events were stored in {}".format(daemon.event_log.stored, database))
+
+
+async def _redraw(draw: Callable[[], None]) -> None:
+    while True:
+        draw()
+        await asyncio.sleep(TICK_US / 1e6)
+
+
+def look_line(bus: Bus, planned: List[PlannedBattery]) -> str:
+    """A command that shows the first service."""
+    service = BUS_NAME_PREFIX + planned[0].configuration.battery
+    return "dbus-send --bus={} --print-reply --dest={} / com.victronenergy.BusItem.GetItems".format(bus.address, service)

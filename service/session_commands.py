@@ -1,0 +1,49 @@
+"""The ``session`` command: carry events out of the database."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Optional
+
+from config.addresses import RecordedAddress, parse_address
+from config.options import ConfigError
+from service import PROGRAM, VERSION
+from service.plan import default_database
+from storage.event_reader import EventReader
+from storage.session_export import Selection, export_session
+
+
+def parse_time(text: Optional[str]) -> Optional[int]:
+    """ISO 8601 in UTC as µs since 1970. Raises :class:`ConfigError`."""
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text[:-1] + "+00:00" if text.endswith("Z") else text)
+    except ValueError:
+        raise ConfigError("{!r} is no time like 2026-11-22T15:30 (UTC)".format(text)) from None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=timezone.utc)
+    return int(moment.timestamp() * 1_000_000)
+
+
+def _battery(text: Optional[str]) -> Optional[str]:
+    """A battery as events name it, from that name or from an address."""
+    if text is None or text.startswith(("ble_", "sim_")):
+        return text
+    address = parse_address(text)
+    if isinstance(address, RecordedAddress):
+        raise ConfigError("--battery takes one battery, like 70:3e:97:08:00:62 or sim:house")
+    return address.battery
+
+
+async def export_command(arguments: Namespace) -> int:
+    """Write one session file."""
+    selection = Selection(parse_time(arguments.since), parse_time(arguments.until), _battery(arguments.battery))
+    database = Path(arguments.database) if arguments.database else default_database(in_process=False)
+    writer = "{} {}".format(PROGRAM, VERSION)
+    async with await EventReader.open(database) as reader:
+        count = await export_session(reader, Path(arguments.file), selection, writer=writer, redact=arguments.redact)
+    print("{} events in {}{}".format(count, arguments.file, ", redacted" if arguments.redact else ""))
+    return 0
