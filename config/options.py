@@ -40,7 +40,9 @@ class Option:
 
 _DEFINITIONS = (
     Option("POLL_SECONDS", float, "s", 5, 1, 60, "How often each battery is asked."),
-    Option("HOLD_SECONDS", int, "s", 120, 15, 120, "How long a silent battery stays on the bus before it counts as lost."),
+    Option(
+        "HOLD_SECONDS", int, "s", 120, 15, 120, "How long a silent battery stays on the bus before it counts as lost."
+    ),
     Option("REMOVE_SECONDS", int, "s", 240, 0, 3600, "How much longer before it leaves the bus."),
     Option("COMMIT_SECONDS", float, "s", 10, 1, 300, "How much history a power cut may cost."),
     Option("SOC_LOW_WARNING", float, "%", 20, 0, 100, "Below it: warning. Also what TimeToGo counts down to."),

@@ -85,7 +85,13 @@ class _Service:
             return None  # most ticks: no news, and nothing shown while LIVE depends on the age
         self._last_inputs = inputs
         items = service_items(
-            self.battery, phase, alarms, configuration=self._configuration, program=program, index=self._index, now_us=now_us
+            self.battery,
+            phase,
+            alarms,
+            configuration=self._configuration,
+            program=program,
+            index=self._index,
+            now_us=now_us,
         )
         before, self._published = self._published, items
         if before is None:
@@ -166,7 +172,7 @@ class Remembered:
         if not isinstance(fact, SettingChanged):
             return False
         settings = self.state.setdefault("settings", {}).setdefault(fact.battery, {})
-        changed = settings.get(fact.setting) != fact.value
+        changed = bool(settings.get(fact.setting) != fact.value)
         settings[fact.setting] = fact.value
         return changed
 

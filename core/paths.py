@@ -132,9 +132,9 @@ def text_of(path: str, value: Value) -> str:
     if value is None:
         return INVALID_TEXT
     kind = type_of(path)
-    if kind.unit == "hex":
+    if kind.unit == "hex" and isinstance(value, int):
         return "0x{:X}".format(value)
-    if kind.wire == "d":
+    if kind.wire == "d" and isinstance(value, float):
         decimals = kind.decimals if kind.text_decimals is None else kind.text_decimals
         return "{:.{}f}{}".format(value, decimals, kind.unit)
     return str(value)

@@ -49,7 +49,9 @@ def implausible_pack(pack: PackReading) -> Dict[str, str]:
 def implausible_cells(pack: PackReading, cells: CellReading, apart_us: Optional[int]) -> Dict[str, str]:
     """Marks that need pack and cells; *apart_us* is the time between the two."""
     voltages_mv = cells.voltages_mv
-    marks = {cell_key(n): "0 mV: broken sense wire or cell not fitted" for n, mv in enumerate(voltages_mv, 1) if mv == 0}
+    marks = {
+        cell_key(n): "0 mV: broken sense wire or cell not fitted" for n, mv in enumerate(voltages_mv, 1) if mv == 0
+    }
     if pack.cell_count and pack.cell_count != len(voltages_mv):
         marks[CELL_COUNT] = "the BMS says {} cells and sent {}".format(pack.cell_count, len(voltages_mv))
         return marks

@@ -92,7 +92,7 @@ def _version_number(firmware: Optional[str]) -> Optional[int]:
     if firmware is None:
         return None
     major, minor = firmware.split(".")
-    return int(major) << 16 | int("{:<02}".format(minor)[:2], 16) << 8
+    return int(major) << 16 | int((minor + "0")[:2], 16) << 8
 
 
 def _clock_text(seconds: float) -> str:

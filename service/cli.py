@@ -15,7 +15,9 @@ from typing import Any, List, Optional, Sequence
 from service import PROGRAM, VERSION
 
 COMMANDS = ("run", "scan", "replay", "session", "decode", "check", "version")
-_BUS_HELP = "session, system, private, none, or an address; default: the session bus if there is one, else the system bus"
+_BUS_HELP = (
+    "session, system, private, none, or an address; default: the session bus if there is one, else the system bus"
+)
 _DATABASE_HELP = "path of the database; default: history.db in the folder of this program's state"
 
 
@@ -144,7 +146,9 @@ class _TopologyNotYet(argparse.Action):
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog=PROGRAM, description="Bluetooth batteries for Victron's Venus OS.", epilog="PROGRAM ADDRESS is short for run."
+        prog=PROGRAM,
+        description="Bluetooth batteries for Victron's Venus OS.",
+        epilog="PROGRAM ADDRESS is short for run.",
     )
     parser.add_argument("--version", action="version", version="{} {}".format(PROGRAM, VERSION))
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")

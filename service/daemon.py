@@ -157,7 +157,7 @@ class Daemon:
         while True:
             try:
                 await run()
-            except Exception as error:  # noqa: BLE001 - see above
+            except Exception as error:
                 log.exception("the %s failed and is started again", name)
                 self.record(TaskFailed(name, "{}: {}".format(type(error).__name__, error)))
             await self._clock.sleep(RESTART_S)

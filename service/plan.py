@@ -106,7 +106,8 @@ def _recorded(address: RecordedAddress) -> List[PlannedBattery]:
     finally:
         reader.close()
     return [
-        _recorded_battery(battery, frames[battery.battery], now_s or 0.0, outages[battery.battery]) for battery in recorded
+        _recorded_battery(battery, frames[battery.battery], now_s or 0.0, outages[battery.battery])
+        for battery in recorded
     ]
 
 

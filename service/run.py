@@ -192,4 +192,6 @@ async def _redraw(draw: Callable[[], None]) -> None:
 def look_line(bus: Bus, planned: List[PlannedBattery]) -> str:
     """A command that shows the first service."""
     service = BUS_NAME_PREFIX + planned[0].configuration.battery
-    return "dbus-send --bus={} --print-reply --dest={} / com.victronenergy.BusItem.GetItems".format(bus.address, service)
+    return "dbus-send --bus={} --print-reply --dest={} / com.victronenergy.BusItem.GetItems".format(
+        bus.address, service
+    )

@@ -49,7 +49,8 @@ def service_lines(shown: ShownService) -> List[str]:
     name = items.get("/CustomName") or items.get("/HardwareVersion") or items.get("/ProductName")
     return [
         "{}  {}  {}".format(head, name, texts["/ConnectionInformation"]),
-        _INDENT + "{:>9} {:>10} {:>8}   SoC {:>6}   {} of {}   {}".format(
+        _INDENT
+        + "{:>9} {:>10} {:>8}   SoC {:>6}   {} of {}   {}".format(
             texts["/Dc/0/Voltage"],
             texts["/Dc/0/Current"],
             texts["/Dc/0/Power"],
@@ -59,7 +60,8 @@ def service_lines(shown: ShownService) -> List[str]:
             texts["/Dc/0/Temperature"],
         ),
         *_cell_lines(items),
-        _INDENT + "charge {}  discharge {}  alarms: {}".format(
+        _INDENT
+        + "charge {}  discharge {}  alarms: {}".format(
             _switch(items.get("/Io/AllowToCharge")),
             _switch(items.get("/Io/AllowToDischarge")),
             ", ".join(raised_alarms(items)) or "none",

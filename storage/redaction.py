@@ -27,7 +27,9 @@ from core.events import (
     UnknownFact,
 )
 
-_ADDRESS = re.compile(r"\b[0-9A-Fa-f]{2}(?:[:_-][0-9A-Fa-f]{2}){5}\b|\b[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\b")
+_ADDRESS = re.compile(
+    r"\b[0-9A-Fa-f]{2}(?:[:_-][0-9A-Fa-f]{2}){5}\b|\b[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\b"
+)
 _BARE_ADDRESS = re.compile(r"(?<![0-9A-Fa-f])[0-9A-Fa-f]{12}(?![0-9A-Fa-f])")
 
 
@@ -59,7 +61,7 @@ class Redaction:
         if battery in self._batteries:
             return
         number = len(self._batteries) + 1
-        prefix = battery.split("_")[0]
+        prefix = battery.split("_", maxsplit=1)[0]
         mac = _ADDRESS.fullmatch(address) is not None
         self._batteries[battery] = "{}_{:012x}".format(prefix, number) if mac else "{}_battery{}".format(prefix, number)
         self._addresses[address] = "00:00:00:00:00:{:02X}".format(number) if mac else "battery{}".format(number)

@@ -106,12 +106,12 @@ class SessionReader:
         if values.get("format") != FORMAT:
             raise self._fail("this is no session of dbus-btbattery")
         version = str(values.get("version", ""))
-        major = version.split(".")[0]
+        major = version.partition(".")[0]
         if not major.isdigit():
             raise self._fail("{!r} is no format version".format(version))
         if int(major) > MAJOR:
             raise self._fail(
-                "format {} is newer than this program, which reads up to {}.x; use a newer version".format(version, MAJOR)
+                "format {} is newer than this program, which reads up to {}.x; update it".format(version, MAJOR)
             )
         configuration = values.get("configuration")
         if not isinstance(configuration, dict):

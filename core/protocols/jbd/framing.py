@@ -7,7 +7,7 @@ was met in a capture).
 
 from __future__ import annotations
 
-from typing import List, Optional, Tuple
+from typing import List, Optional, Tuple, Union
 
 from core.protocols.base import NOISE, Assembler, Delivery, Frame, Rejected, Request
 
@@ -37,7 +37,7 @@ MODULE_FRAME = "frame of the Bluetooth module (FF AA)"
 _MAX_REJECTED = 512
 
 
-def checksum(covered: bytes) -> bytes:
+def checksum(covered: Union[bytes, bytearray]) -> bytes:
     """Two's complement of the 16-bit sum, high byte first. A sum of 0 gives ``00 00``, not ``1 00 00``."""
     return ((0x10000 - sum(covered)) & 0xFFFF).to_bytes(2, "big")
 
@@ -69,12 +69,12 @@ def is_module_frame(notification: bytes) -> bool:
     )
 
 
-def _header_problem(header: bytes) -> Optional[str]:
+def _header_problem(header: Union[bytes, bytearray]) -> Optional[str]:
     known_status = header[2] == STATUS_OK or header[2] in STATUS_MEANINGS
     return None if known_status and header[3] <= MAX_PAYLOAD else NOISE
 
 
-def _body_problem(frame: bytes) -> Optional[str]:
+def _body_problem(frame: Union[bytes, bytearray]) -> Optional[str]:
     if frame[-1] != END:
         return END_MARK
     return None if frame[-3:-1] == checksum(frame[2:-3]) else CHECKSUM

@@ -116,7 +116,7 @@ class BasicInformation:
 
     @property
     def unit_ma(self) -> int:
-        """mA (and mAh) per count: 10, or 100 where a board too large for 16 bits says so.
+        """MA (and mAh) per count: 10, or 100 where a board too large for 16 bits says so.
 
         Vendor V9: FET bit 7. aiobmsble 0.31 finds the flag in bit 7 of the first tail byte, which as
         humidity could never be set. Either is honoured.
@@ -136,7 +136,8 @@ def parse_basic_information(payload: bytes) -> Optional[BasicInformation]:
     tail_bytes = payload[end:]
     daren = _parse_daren_tail(tail_bytes)
     tail = Tail(*_TAIL.unpack_from(tail_bytes)) if daren is None and len(tail_bytes) >= _TAIL.size else None
-    return BasicInformation(*fixed, tuple(k - _KELVIN_OFFSET_DC for k in raw), tail_bytes, tail, daren)
+    temperatures_dc = tuple(k - _KELVIN_OFFSET_DC for k in raw)
+    return BasicInformation(*fixed, temperatures_dc, tail_bytes, tail, daren)  # type: ignore[call-arg]
 
 
 def _parse_daren_tail(tail_bytes: bytes) -> Optional[DarenTail]:
@@ -168,9 +169,7 @@ def fitted_temperatures_dc(temperatures_dc: Tuple[int, ...]) -> Tuple[Optional[i
     """``None`` for a sensor that is not there: out of -40…120 degC, or exactly -30.0 while another one is above 0."""
     low, high = _SENSOR_RANGE_DC
     warm = any(0 < t <= high for t in temperatures_dc)
-    return tuple(
-        None if not low <= t <= high or (t == _OPEN_PROBE_DC and warm) else t for t in temperatures_dc
-    )
+    return tuple(None if not low <= t <= high or (t == _OPEN_PROBE_DC and warm) else t for t in temperatures_dc)
 
 
 def pack_reading(basic: BasicInformation) -> PackReading:

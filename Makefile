@@ -1,0 +1,48 @@
+# make run     install what is needed and play a recorded battery on D-Bus
+# make test    install what is needed and run the tests
+# make check   lint, types and tests
+# make bench   figures: decode, fold, replay, append
+# make venv    only prepare the Python environment
+
+PYTHON ?= python3
+VENV ?= .venv
+SESSION ?=
+BIN := $(VENV)/bin
+
+.PHONY: venv run test check bench clean
+venv: $(VENV)/.run
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 8))' || { echo "Python 3.8 or newer is needed: make PYTHON=..."; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { echo "the venv module of Python is needed (Debian: apt install python3-venv)"; exit 1; }
+
+$(VENV)/.run: pyproject.toml | $(VENV)/bin/python
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check .
+	@touch $@
+
+$(VENV)/.test: pyproject.toml | $(VENV)/bin/python
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check '.[test]'
+	@touch $@ $(VENV)/.run
+
+$(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check '.[test,dev]'
+	@touch $@ $(VENV)/.test $(VENV)/.run
+
+run: $(VENV)/.run
+	@exec $(BIN)/python dbus-btbattery.py run --instance 1 $(if $(SESSION),session:$(SESSION),--demo)
+
+test: $(VENV)/.test
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/codespell
+	$(BIN)/python -m pytest $(ARGS)
+
+bench: $(VENV)/.test
+	$(BIN)/python -m tests.bench
+
+clean:
+	rm -rf .venv .venv-* build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
