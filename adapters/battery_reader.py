@@ -148,7 +148,7 @@ class BatteryReader:
         return answered
 
     def _note_established(self, link: Link) -> None:
-        """ "Up" means that a valid answer arrived, not that a connection was made."""
+        """A link is up when a valid answer has arrived, not when a connection was made."""
         if not self._established:
             self._established, self._recorded_cause = True, None
             self._record(LinkEstablished(self._battery, link.name))

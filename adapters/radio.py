@@ -6,6 +6,7 @@ Behind it stand bleak, the simulated battery and a recorded session alike; every
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from abc import ABC, abstractmethod
 from collections import deque
 from typing import Deque, Optional
@@ -46,10 +47,8 @@ class Inbox:
         """The next notification, or ``None`` when none came in time. Raises :class:`LinkDropped`."""
         if not self._waiting and self._failure is None and seconds > 0:
             self._changed.clear()
-            try:
+            with contextlib.suppress(asyncio.TimeoutError):
                 await clock.wait_for(self._changed.wait(), seconds)
-            except asyncio.TimeoutError:
-                pass
         if self._waiting:
             return self._waiting.popleft()
         if self._failure is not None:

@@ -139,9 +139,7 @@ def _instance(text: str) -> int:
 
 class _TopologyNotYet(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
-        parser.error(
-            "virtual batteries (-s, -p) are not in this version; without the option every battery is a monitor of its own"
-        )
+        parser.error("virtual batteries (-s, -p) are not in this version; without the option each battery is a monitor")
 
 
 def _parser() -> argparse.ArgumentParser:

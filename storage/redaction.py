@@ -9,7 +9,7 @@ Bluetooth module (``FF AA``: passwords) always go.
 from __future__ import annotations
 
 import re
-from typing import Any, Dict, List, Mapping, Optional
+from typing import Any, Callable, Dict, List, Mapping, Optional
 
 from attrs import evolve
 
@@ -74,25 +74,30 @@ class Redaction:
             self._secrets.append(address.encode())
 
     def _fact(self, fact: Any) -> Any:
-        if isinstance(fact, SessionStarted):
-            configuration = self.configuration(fact.configuration)
-            return evolve(fact, configuration=configuration, remembered=self._remembered(fact.remembered))
-        if isinstance(fact, ReadingTaken):
-            return self._reading(fact)
-        if isinstance(fact, FrameRejected):
-            return self._rejected(fact)
-        if isinstance(fact, LinkEstablished):
-            return LinkEstablished(self._battery(fact.battery), "name" if fact.name else None)
-        if isinstance(fact, LinkLost):
-            return evolve(fact, battery=self._battery(fact.battery), detail=self._text(fact.detail))
-        if isinstance(fact, SettingChanged):
-            return evolve(fact, battery=self._battery(fact.battery), value=self._setting(fact.value))
-        if isinstance(fact, RequestUnanswered):
-            return evolve(fact, battery=self._battery(fact.battery))
-        if isinstance(fact, TaskFailed):
-            return TaskFailed(self._text(fact.task), self._text(fact.error))
+        redact = _REDACTORS.get(type(fact))
+        if redact is not None:
+            return redact(self, fact)
         # A kind of a later version goes: nobody here knows what is in it. The rest names nobody.
         return None if isinstance(fact, UnknownFact) else fact
+
+    def _session_started(self, fact: SessionStarted) -> SessionStarted:
+        configuration = self.configuration(fact.configuration)
+        return evolve(fact, configuration=configuration, remembered=self._remembered(fact.remembered))
+
+    def _link_established(self, fact: LinkEstablished) -> LinkEstablished:
+        return LinkEstablished(self._battery(fact.battery), "name" if fact.name else None)
+
+    def _link_lost(self, fact: LinkLost) -> LinkLost:
+        return evolve(fact, battery=self._battery(fact.battery), detail=self._text(fact.detail))
+
+    def _setting_changed(self, fact: SettingChanged) -> SettingChanged:
+        return evolve(fact, battery=self._battery(fact.battery), value=self._setting(fact.value))
+
+    def _request_unanswered(self, fact: RequestUnanswered) -> RequestUnanswered:
+        return evolve(fact, battery=self._battery(fact.battery))
+
+    def _task_failed(self, fact: TaskFailed) -> TaskFailed:
+        return TaskFailed(self._text(fact.task), self._text(fact.error))
 
     def _battery(self, battery: str) -> str:
         if battery not in self._batteries:
@@ -127,3 +132,15 @@ class Redaction:
     def _rejected(self, fact: FrameRejected) -> Optional[FrameRejected]:
         data = protocols.find(fact.protocol).redact_rejected(fact.data, self._secrets)
         return None if data is None else evolve(fact, battery=self._battery(fact.battery), data=data)
+
+
+_REDACTORS: Dict[type, Callable[[Redaction, Any], Any]] = {
+    SessionStarted: Redaction._session_started,
+    ReadingTaken: Redaction._reading,
+    FrameRejected: Redaction._rejected,
+    LinkEstablished: Redaction._link_established,
+    LinkLost: Redaction._link_lost,
+    SettingChanged: Redaction._setting_changed,
+    RequestUnanswered: Redaction._request_unanswered,
+    TaskFailed: Redaction._task_failed,
+}

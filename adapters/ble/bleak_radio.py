@@ -8,6 +8,7 @@ two connects at once on one adapter disturb each other, so radios of one adapter
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Any, Dict, List, Optional, Tuple
 
 from bleak import BleakClient, BleakScanner
@@ -106,10 +107,8 @@ class _BleakLink(Link):
 
     async def close(self) -> None:
         """See :class:`Link`. Also after a drop: otherwise BlueZ keeps the subscription."""
-        try:
+        with contextlib.suppress(*_BLUEZ_ERRORS):  # bluetoothd or the device may be gone already
             await self._client.disconnect()
-        except _BLUEZ_ERRORS:
-            pass  # bluetoothd or the device is gone already: there is nothing left to hang up
 
 
 async def scan(seconds: float) -> List[Advertisement]:

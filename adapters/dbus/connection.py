@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from typing import Any, Dict, List, Optional
 
@@ -178,10 +179,8 @@ def _close_socket(bus: MessageBus) -> None:
     for name in ("_stream", "_sock"):
         resource = getattr(bus, name, None)
         if resource is not None:
-            try:
+            with contextlib.suppress(OSError):
                 resource.close()
-            except OSError:
-                pass
 
 
 async def probe(address: str) -> None:

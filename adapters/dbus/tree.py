@@ -137,10 +137,7 @@ class ServiceTree:
         return ("i", [1]) if call.member == "SetValue" else None
 
     def _introspect(self, path: str) -> str:
-        if path in self._values:
-            methods = _LEAF
-        else:
-            methods = _ROOT if path == "/" else _BRANCH
+        methods = _LEAF if path in self._values else _ROOT if path == "/" else _BRANCH
         children = "".join("<node name={}/>".format(quoteattr(c)) for c in sorted(self._children.get(path, ())))
         return '{}<node>{}<interface name="{}">{}</interface>{}</node>'.format(
             _HEAD, _STANDARD, BUS_ITEM, methods, children

@@ -60,7 +60,7 @@ def split_answer(frame: bytes) -> Tuple[int, int, bytes]:
 
 
 def is_module_frame(notification: bytes) -> bool:
-    """Whether *notification* is exactly one frame of the radio module's own protocol, ``FF AA command length data sum``."""
+    """Whether *notification* is exactly one frame ``FF AA command length data sum`` of the radio module itself."""
     return (
         len(notification) >= 5
         and notification[:2] == MODULE_HEADER
