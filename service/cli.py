@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
+import math
 import os
 import platform
 import signal
 import sys
 from pathlib import Path
-from typing import Any, List, Optional, Sequence
+from typing import Any, Callable, List, Optional, Sequence
 
 from service import PROGRAM, VERSION
 
@@ -116,25 +117,28 @@ def _version() -> int:
     return 0
 
 
+def _between(kind: Callable[[str], float], lowest: float, highest: float) -> Callable[[str], Any]:
+    """A type for argparse that says what it expects."""
+
+    def parse(text: str) -> float:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = math.nan
+        if not lowest <= value <= highest:
+            raise argparse.ArgumentTypeError("{!r} is no number from {:g} to {:g}".format(text, lowest, highest))
+        return value
+
+    return parse
+
+
+_rate = _between(float, 1, 1000)
+_instance = _between(int, 0, 65535)
+
+
 def _speed(text: str) -> float:
-    value = 0.0 if text == "max" else float(text)
-    if text != "max" and not 0 < value < 1e6:
-        raise ValueError
-    return value
-
-
-def _rate(text: str) -> float:
-    value = float(text)
-    if not 1 <= value <= 1000:
-        raise argparse.ArgumentTypeError("{} is outside 1..1000".format(text))
-    return value
-
-
-def _instance(text: str) -> int:
-    value = int(text)
-    if not 0 <= value <= 65535:
-        raise argparse.ArgumentTypeError("{} is outside 0..65535".format(text))
-    return value
+    """0 stands for max."""
+    return 0.0 if text == "max" else float(_between(float, 0.001, 1_000_000)(text))
 
 
 class _TopologyNotYet(argparse.Action):

@@ -168,7 +168,9 @@ async def _watched(
 
     def facts() -> Facts:
         event_log = daemon.event_log
-        kept = event_log.problem or "{} events stored in this run".format(event_log.stored)
+        kept = "{} events stored in this run, {} waiting".format(event_log.stored, event_log.waiting)
+        if event_log.problem is not None:
+            kept = "NOT BEING KEPT: {}; {}".format(event_log.problem, kept)
         lines = [(PROGRAM, VERSION + "   Ctrl-C ends"), ("D-Bus", bus.describe())]
         if bus.address is not None:
             lines.append(("look", looks))

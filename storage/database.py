@@ -41,7 +41,10 @@ def migrations() -> List[Tuple[int, str, str]]:
 
 
 def check_file(path: Path) -> None:
-    """Look at *path* without SQLite; a missing file is fine. Raises :class:`DatabaseDamaged` or :class:`StorageError`."""
+    """Look at *path* without SQLite; a missing file is fine.
+
+    Raises :class:`DatabaseDamaged` or :class:`StorageError`.
+    """
     if path.is_dir():
         raise StorageError("the database {} is a directory; give the path of a file with --database".format(path))
     try:

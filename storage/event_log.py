@@ -132,6 +132,11 @@ class EventLog:
         self._boot, self._boot_is_stored = ((int(last[0]) if last else 0) + 1, boot_id), False
         return self._boot[0]
 
+    @property
+    def waiting(self) -> int:
+        """Events in memory that are not on the disk yet."""
+        return len(self._pending)
+
     def append(self, event: Event) -> None:
         """Take *event* for the next commit. Never waits and never fails."""
         self.next_number = event.number + 1

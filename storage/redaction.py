@@ -70,8 +70,6 @@ class Redaction:
             text = raw.hex()
             self._secrets += [raw, raw[::-1], text.encode(), text.upper().encode()]
             self._secrets += [address.encode(), address.lower().encode()]
-        elif address:
-            self._secrets.append(address.encode())
 
     def _fact(self, fact: Any) -> Any:
         redact = _REDACTORS.get(type(fact))

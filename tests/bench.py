@@ -1,0 +1,167 @@
+"""Figures for the budgets: decode, fold, replay, append. ``make bench``; nothing here is a test."""
+
+import asyncio
+import os
+import resource
+import struct
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from core import protocols
+from core.configuration import BatteryConfiguration, Configuration
+from core.events import ReadingTaken, SessionStarted
+from core.live import LiveView
+from core.protocols.jbd.framing import answer_frame
+from core.sequencer import Sequencer
+from storage.event_log import EventLog
+
+BATTERIES = 4
+CELLS = 16
+POLL_S = 5
+DAY_S = 86_400
+WALL_US = 1_767_225_600_000_000
+
+
+def frames(cycle, battery):
+    """One poll of a 16S battery: basic information with three sensors and a tail, and the cells."""
+    current = -2000 + (cycle * 7 + battery) % 4000
+    counts = (5300 + cycle % 7, current, 18000, 28000, 41, 0x2C7C, 0, 0, 0, 0x25, 64, 3, CELLS, 3)
+    fixed = struct.pack(">HhHHHHHHHBBBBB", *counts)
+    basic = fixed + struct.pack(">3H", 2940 + cycle % 5, 2941, 2938) + struct.pack(">BHHHH", 0, 0, 28000, 18000, 0)
+    cells = struct.pack(">{}H".format(CELLS), *(3300 + (cycle + n * 3 + battery) % 9 for n in range(CELLS)))
+    return answer_frame(3, basic), answer_frame(4, cells)
+
+
+def facts(seconds):
+    """(uptime in µs, fact) of so many seconds of 4 x 16 cells at a poll of 5 s."""
+    batteries = tuple(BatteryConfiguration("ble_{}".format(n), str(n)) for n in range(BATTERIES))
+    yield 0, SessionStarted("bench", Configuration(batteries).to_payload())
+    for cycle in range(seconds // POLL_S):
+        for n in range(BATTERIES):
+            for place, frame in enumerate(frames(cycle, n)):
+                at_us = (cycle * POLL_S + 1) * 1_000_000 + n * 150_000 + place * 60_000 + (cycle * 7919) % 9973
+                yield at_us, ReadingTaken("ble_{}".format(n), "jbd", frame)
+
+
+def events(seconds):
+    """The same, numbered."""
+    sequencer = Sequencer(boot=1, next_number=1)
+    return [
+        e for at_us, fact in facts(seconds) for e in sequencer.number(fact, at_us, WALL_US + at_us + at_us // 10**7)
+    ]
+
+
+def report(what, figure, unit, budget):
+    """One line."""
+    print("{:<46} {:>10} {:<12} budget {}".format(what, figure, unit, budget))
+
+
+def timed(function):
+    """Seconds of CPU of this process."""
+    begun = time.process_time()
+    result = function()
+    return time.process_time() - begun, result
+
+
+def bench_projections():
+    """Decode and fold alone, and with every tick evaluated."""
+    hour = events(3600)
+    jbd = protocols.find("jbd")
+    readings = [event.fact.frame for event in hour[1:]]
+    seconds, _ = timed(lambda: [jbd.decode(frame) for frame in readings])
+    report("decode", int(len(readings) / seconds), "readings/s", "-")
+
+    view = LiveView()
+    view.fold(hour[0])
+    batteries = {n: view.battery("com.victronenergy.battery.ble_{}".format(n)) for n in range(BATTERIES)}
+    by_battery = [(batteries[int(event.fact.battery[-1])], event) for event in hour[1:]]
+    seconds, _ = timed(lambda: [battery.fold(event) for battery, event in by_battery])
+    report("decode and fold", int(len(readings) / seconds), "readings/s", ">= 20,000")
+
+    view = LiveView()
+    seconds, published = timed(lambda: sum(len(view.fold(event)) for event in hour))
+    report("replay with every publish cycle", int(len(readings) / seconds), "readings/s", ">= 5,000")
+    report("  one tick of 4 batteries", round(seconds / 3600 * 1000, 3), "ms", "<= 3 ms with D-Bus")
+    print("  ({} publications)".format(published))
+
+
+def bench_wire():
+    """Encoding what one tick changes."""
+    from dbus_next import Message, MessageType
+
+    from adapters.dbus.wire import item
+
+    view, sizes, spent, count = LiveView(), 0, 0.0, 0
+    for event in events(600):
+        for publication in view.fold(event):
+            begun = time.process_time()
+            body = [{path: item(path, value) for path, value in publication.items.items()}]
+            message = Message(
+                message_type=MessageType.SIGNAL,
+                path="/",
+                interface="a.b",
+                member="C",
+                signature="a{sa{sv}}",
+                body=body,
+                serial=1,
+            )
+            sizes += len(message._marshall())
+            spent += time.process_time() - begun
+            count += 1
+    report("encode one ItemsChanged", round(spent / count * 1000, 3), "ms", "<= 3 ms a cycle")
+    print("  ({} bytes on average)".format(sizes // count))
+
+
+def written_bytes():
+    """What this process has written so far (wchar), or None."""
+    try:
+        return int(Path("/proc/self/io").read_text(encoding="ascii").split()[3])
+    except OSError:
+        return None
+
+
+async def bench_log():
+    """One simulated day of 4 x 16 cells, committed every 10 s."""
+    day = events(DAY_S)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "log.db"
+        log = await EventLog.open(path, wall_us=lambda: WALL_US)
+        await log.begin_boot("bench", 0)
+        before, begun, commit_us = written_bytes(), time.process_time(), 10_000_000
+        for event in day:
+            while event.uptime_us >= commit_us:
+                await log.commit()
+                commit_us += 10_000_000
+            log.append(event)
+        await log.close()
+        seconds, after = time.process_time() - begun, written_bytes()
+        size = os.path.getsize(str(path))
+        report("append and commit", int(len(day) / seconds), "events/s", "-")
+        report("database growth", round(size / 1e6, 2), "MB/day", "<= 10")
+        if before is not None:
+            report("bytes written (wchar)", round((after - before) / 1e6, 1), "MB/day", "<= 100")
+        begun = time.perf_counter()
+        log = await EventLog.open(path, wall_us=lambda: WALL_US)
+        report("open, every page checked", round((time.perf_counter() - begun) * 1000), "ms", "start <= 2 s")
+        begun = time.perf_counter()
+        async with await log.reader() as reader:
+            count = 0
+            async for _ in reader.events():
+                count += 1
+        report("read the log", int(count / (time.perf_counter() - begun)), "events/s", "-")
+        await log.close()
+
+
+def main():
+    """All figures."""
+    print("Python {}.{}, {} batteries x {} cells, poll {} s".format(*sys.version_info[:2], BATTERIES, CELLS, POLL_S))
+    bench_projections()
+    bench_wire()
+    asyncio.run(bench_log())
+    report("peak memory of all this", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, "MB", "-")
+
+
+if __name__ == "__main__":
+    main()
