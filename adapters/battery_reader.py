@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 
 SETTLE_S = 0.5
 """Between switching notifications on and the first request."""
+PAUSE_S = 0.05
+"""Between an answer and the next request; the vendor's app leaves 30 ms. What trails the answer arrives in it."""
 ANSWER_S = 2.0
 """How long one request may stay unanswered before it is repeated."""
 ATTEMPTS = 3
@@ -117,6 +119,7 @@ class BatteryReader:
             self._take(link, conversation.ask(request))
             await link.write(request.data)
             if await self._listen(link, conversation, self._clock.uptime_us() + int(ANSWER_S * 1e6), request):
+                await self._listen(link, conversation, self._clock.uptime_us() + int(PAUSE_S * 1e6))
                 return True
             if self._take(link, conversation.give_up(), request):
                 return True

@@ -1,0 +1,200 @@
+"""The reader against batteries in the process, in time that passes only when told to."""
+
+import asyncio
+import contextlib
+
+import pytest
+
+from adapters.battery_reader import BACKOFF_S, JITTER, BatteryReader
+from adapters.in_process import InProcessRadio, Peripheral
+from adapters.radio import Link, LinkDropped, Radio
+from adapters.simulated_battery import SimulatedBattery, SimulatedPack
+from core import protocols
+from core.events import FrameRejected, LinkEstablished, LinkLost, ReadingTaken, RequestUnanswered
+from core.protocols.jbd.framing import answer_frame
+from tests.doubles.manual_clock import ManualClock
+from tests.frames import frame
+
+JBD = protocols.find("jbd")
+BASIC, CELLS, NAME = frame("jbd-034"), frame("jbd-065"), frame("jbd-071")
+
+
+class Scripted(Peripheral):
+    """Answers each request with what *answer* gives for its register and count so far."""
+
+    name = "scripted"
+
+    def __init__(self, answer):
+        self._answer = answer
+        self.asked = []
+
+    def respond(self, request, seconds):
+        self.asked.append((round(seconds, 2), request[2]))
+        return self._answer(request[2], len(self.asked))
+
+    def next_outage_s(self, seconds):
+        return None
+
+
+def good(register, count):
+    """What a healthy battery says."""
+    return {3: BASIC, 4: CELLS, 5: NAME}[register]
+
+
+@contextlib.asynccontextmanager
+async def reading(radio_or_peripheral, poll_s=5.0):
+    """(clock, timed facts) of a reader at work."""
+    clock, facts = ManualClock(), []
+    radio = radio_or_peripheral
+    if isinstance(radio_or_peripheral, Peripheral):
+        radio = InProcessRadio(radio_or_peripheral, clock)
+    begun_us = clock.uptime_us()
+
+    def record(fact):
+        facts.append(((clock.uptime_us() - begun_us) / 1e6, fact))
+
+    reader = BatteryReader("b", JBD, radio, clock=clock, record=record, poll_s=poll_s)
+    task = asyncio.ensure_future(reader.run())
+    try:
+        yield clock, facts
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def of(facts, kind):
+    """The facts of one kind."""
+    return [fact for _, fact in facts if isinstance(fact, kind)]
+
+
+async def test_polls_one_request_at_a_time_at_the_poll_interval():
+    """03, then 04 after its answer, the name once, and again 5 s after the cycle began."""
+    battery = Scripted(good)
+    async with reading(battery) as (clock, facts):
+        await clock.run_for(16)
+    assert [register for _, register in battery.asked] == [3, 4, 5, 3, 4, 3, 4, 3, 4]
+    starts = [at for at, register in battery.asked if register == 3]
+    assert [round(later - earlier, 1) for earlier, later in zip(starts, starts[1:])] == [5.0, 5.0, 5.0]
+    assert facts[0][1] == LinkEstablished("b", "scripted")
+    assert [fact.frame for fact in of(facts, ReadingTaken)][:3] == [BASIC, CELLS, NAME]
+
+
+async def test_first_request_after_sleep_may_be_lost():
+    """It is repeated after 2 s and nothing is made of it."""
+    battery = Scripted(lambda register, count: b"" if count == 1 else good(register, count))
+    async with reading(battery) as (clock, facts):
+        await clock.run_for(4)
+    assert [register for _, register in battery.asked][:3] == [3, 3, 4]
+    assert battery.asked[1][0] - battery.asked[0][0] == pytest.approx(2.0, abs=0.1)
+    assert not of(facts, RequestUnanswered) and not of(facts, LinkLost)
+
+
+async def test_unsupported_register_does_not_stop_the_poll():
+    """The Daren dialect refuses 05: recorded as the answer that it is, asked once."""
+    battery = Scripted(lambda register, count: answer_frame(5, b"", 0x80) if register == 5 else good(register, count))
+    async with reading(battery) as (clock, facts):
+        await clock.run_for(12)
+    assert [register for _, register in battery.asked].count(5) == 1
+    assert len(of(facts, ReadingTaken)) == 7
+    assert not of(facts, RequestUnanswered)
+
+
+async def test_late_and_duplicate_answers_are_kept_apart():
+    """An answer to another register, and a second copy, are evidence of their own and never a reading."""
+    battery = Scripted(lambda register, count: good(register, count) + (BASIC if register == 4 else b""))
+    async with reading(battery) as (clock, facts):
+        await clock.run_for(4)
+    assert [fact.frame[1] for fact in of(facts, ReadingTaken)] == [3, 4, 5]
+    assert {(fact.reason, fact.data) for fact in of(facts, FrameRejected)} == {("not asked for", BASIC)}
+
+
+async def test_silent_battery_is_hung_up_after_three_cycles():
+    """A silent link is not a disconnect: after three cycles without an answer it is closed and made anew."""
+    battery = Scripted(lambda register, count: good(register, count) if count <= 3 else b"")
+    async with reading(battery) as (clock, facts):
+        await clock.run_for(60)
+    lost = of(facts, LinkLost)
+    assert [fact.cause for fact in lost] == ["battery silent"]
+    at_s = next(at for at, fact in facts if isinstance(fact, LinkLost))
+    assert 40 < at_s < 50
+    assert [fact.request for fact in of(facts, RequestUnanswered)][:2] == ["0x03", "0x04"]
+
+
+async def test_out_of_range_and_back():
+    """The loss and its cause are recorded once, attempts in between are not, the return is."""
+    battery = SimulatedBattery(SimulatedPack("a", outages=((20.0, 100.0),)))
+    async with reading(battery) as (clock, facts):
+        await clock.run_for(200)
+    links = [(type(fact).__name__, at) for at, fact in facts if isinstance(fact, (LinkLost, LinkEstablished))]
+    assert [name for name, _ in links] == ["LinkEstablished", "LinkLost", "LinkEstablished"]
+    assert links[1][1] == pytest.approx(20, abs=1)
+    assert 120 <= links[2][1] < 120 + BACKOFF_S[-1] * (1 + JITTER) + 5
+
+
+class Unreachable(Radio):
+    """Never connects; remembers when it was asked to."""
+
+    def __init__(self):
+        self.clock = None
+        self.attempts = []
+        self.causes = iter(["not found"] * 4 + ["connect failed"] * 100)
+
+    async def connect(self):
+        self.attempts.append(self.clock.uptime_us() / 1e6)
+        raise LinkDropped(next(self.causes))
+
+
+async def test_backoff_grows_to_its_cap_with_jitter():
+    """2, 5, 10, 20, 30, 30 … s, each off by a quarter at most; only a new cause is recorded again."""
+    radio = Unreachable()
+    async with reading(radio) as (clock, facts):
+        radio.clock = clock
+        await clock.run_for(200)
+    pauses = [later - earlier for earlier, later in zip(radio.attempts, radio.attempts[1:])]
+    for pause, nominal in zip(pauses, [*BACKOFF_S, 30.0]):
+        assert nominal * (1 - JITTER) <= pause <= nominal * (1 + JITTER)
+    assert [fact.cause for fact in of(facts, LinkLost)] == ["not found", "connect failed"]
+
+
+class Hanging(Radio):
+    """Connects for ever."""
+
+    async def connect(self):
+        await asyncio.get_event_loop().create_future()
+
+
+async def test_connect_has_a_hard_end():
+    """Whatever the library below waits for, after 30 s the attempt is over."""
+    async with reading(Hanging()) as (clock, facts):
+        await clock.run_for(31)
+    assert [(round(at), fact.cause) for at, fact in facts] == [(30, "connect timed out")]
+
+
+async def test_garbage_between_answers_is_rejected_or_ignored_by_what_it_is():
+    """Line noise is no event; something that looked like a frame is."""
+    broken = bytes([*BASIC[:-3], BASIC[-3] ^ 1, *BASIC[-2:]])
+    battery = Scripted(lambda register, count: (b"\x00" if register == 4 else broken) + good(register, count))
+    async with reading(battery) as (clock, facts):
+        await clock.run_for(3)
+    assert [fact.frame[1] for fact in of(facts, ReadingTaken)] == [3, 4, 5]
+    assert [(fact.reason, fact.data) for fact in of(facts, FrameRejected)] == [("checksum wrong", broken)] * 2
+
+
+async def test_cancelled_reader_has_hung_up():
+    """The battery must be free for others when the program has stopped."""
+    closed = []
+
+    class Watched(Link):
+        async def write(self, data):
+            pass
+
+        async def close(self):
+            closed.append(True)
+
+    class Reachable(Radio):
+        async def connect(self):
+            return Watched()
+
+    async with reading(Reachable()) as (clock, _):
+        await clock.run_for(1)
+    assert closed == [True]
