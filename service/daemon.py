@@ -32,6 +32,8 @@ SNAPSHOT_EVERY_US = 60_000_000
 SNAPSHOT_AT_LEAST_US = 600_000_000
 """Also when nothing changed, so that a start after a kill has little to fold."""
 RESTART_S = 5.0
+REMIND_S = 60.0
+"""How often the log names a battery that has not answered yet."""
 RELEASE_S = 0.8
 """How long the bus may take to release the names at stop."""
 
@@ -62,6 +64,7 @@ class Daemon:
         self._snapshot_us = 0
         self._sequencer: Optional[Sequencer] = None
         self._ended = False
+        self._awaited = {BUS_NAME_PREFIX + battery.configuration.battery for battery in planned}
         self._services: Dict[str, BusService] = {}
         if bus_address is not None:
             names = [BUS_NAME_PREFIX + battery.configuration.battery for battery in planned]
@@ -114,6 +117,7 @@ class Daemon:
 
     def _dispatch(self, publications: List[Publication]) -> None:
         for publication in publications:
+            self._awaited.discard(publication.service)
             for output in self._outputs:
                 output.publish(publication)
             service = self._services.get(publication.service)
@@ -148,7 +152,8 @@ class Daemon:
             for battery in self._planned
         }
         started: List[Awaitable[None]] = [self._supervise(name, run) for name, run in readers.items()]
-        started += [self._supervise("clock of the grid", self._tick), self._supervise("commits", self._commit)]
+        parts = {"clock of the grid": self._tick, "commits": self._commit, "reminders": self._remind}
+        started += [self._supervise(name, run) for name, run in parts.items()]
         started += [service.run() for service in self._services.values()]
         return [asyncio.ensure_future(coroutine) for coroutine in started]
 
@@ -167,6 +172,13 @@ class Daemon:
             now_us = self._clock.uptime_us()
             await self._clock.sleep((TICK_US - now_us % TICK_US) / 1e6)
             self._dispatch(self._view.advance(self._clock.uptime_us()))
+
+    async def _remind(self) -> None:
+        while self._awaited:
+            await self._clock.sleep(REMIND_S)
+            for service in sorted(self._awaited):
+                log.info("%s: still waiting for its first complete answer", service[len(BUS_NAME_PREFIX) :])
+        await asyncio.get_event_loop().create_future()  # nothing left to say
 
     async def _commit(self) -> None:
         while True:

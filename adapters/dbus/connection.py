@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List
 
 from dbus_next import Message, MessageFlag, MessageType
 from dbus_next.aio import MessageBus
@@ -55,13 +55,12 @@ class BusConnection:
     @classmethod
     async def open(cls, address: str, tree: ServiceTree) -> BusConnection:
         """Raises :class:`BusUnavailable`."""
-        bus: Optional[MessageBus] = None
+        bus = MessageBus.__new__(MessageBus)  # so that we hold it when its constructor fails to connect the socket
         try:
-            bus = MessageBus(bus_address=address)
+            bus.__init__(bus_address=address)  # type: ignore[misc]
             await asyncio.wait_for(bus.connect(), CONNECT_S)
         except (OSError, EOFError, AuthError, InvalidAddressError, ValueError, asyncio.TimeoutError) as error:
-            if bus is not None:
-                _close_socket(bus)
+            _close_socket(bus)
             reason = str(error) or type(error).__name__
             raise BusUnavailable("cannot connect to the D-Bus at {}: {}".format(address, reason)) from None
         return cls(bus, tree)
