@@ -17,9 +17,9 @@ from core.events import Event, SessionStarted
 from core.live import TICK_US, LiveView, Publication
 from core.publication import BUS_NAME_PREFIX
 from core.writes import REFUSED
+from service.bus import Bus, open_bus
 from service.outputs import JsonLines, LogLines, Output, Picture, summary
-from service.run import Bus, open_bus
-from service.status_screen import Facts, StatusScreen
+from service.status_screen import StatusScreen
 from storage.session_file import SessionReader
 
 log = logging.getLogger(__name__)
@@ -110,7 +110,9 @@ async def replay_command(arguments: Namespace) -> int:
     if arguments.print:
         outputs.append(JsonLines(sys.stdout))
     elif sys.stdout.isatty() and speed is not None:
-        screen = asyncio.ensure_future(_redraw(StatusScreen(sys.stdout, picture, lambda: _facts(arguments.file, bus))))
+        screen = asyncio.ensure_future(
+            StatusScreen(sys.stdout, picture, lambda: _facts(arguments.file, bus)).keep_drawing()
+        )
     else:
         outputs.append(LogLines())
     replay = Replay(outputs, bus, speed=speed, device_instance=arguments.instance)
@@ -133,13 +135,3 @@ def _speed(option: Optional[float], publishing: bool) -> Optional[float]:
     if option is None:
         return 1.0 if publishing else None
     return option or None
-
-
-def _facts(file: str, bus: Bus) -> Facts:
-    return [("replay", file), ("D-Bus", bus.describe())]
-
-
-async def _redraw(screen: StatusScreen) -> None:
-    while True:
-        screen.draw()
-        await asyncio.sleep(TICK_US / 1e6)

@@ -9,18 +9,17 @@ import signal
 import sys
 from argparse import Namespace
 from pathlib import Path
-from typing import Callable, List, Optional, Tuple
+from typing import List, Optional, Tuple
 
 from adapters.clock import AcceleratedClock, Clock, SystemClock
-from adapters.dbus import BusUnavailable, PrivateBus, choose_address, probe
 from config.loader import load
 from config.options import ConfigError
-from core.live import TICK_US
 from core.publication import BUS_NAME_PREFIX
 from service import PROGRAM, VERSION
+from service.bus import Bus, choose_instance, open_bus
 from service.daemon import Daemon
 from service.outputs import JsonLines, LogLines, Output, Picture
-from service.plan import DEMO_SESSION, PlannedBattery, default_database, on_venus, plan_batteries, plan_configuration
+from service.plan import DEMO_SESSION, PlannedBattery, default_database, plan_batteries, plan_configuration
 from service.status_screen import Facts, StatusScreen
 from storage.event_log import EventLog
 
@@ -28,65 +27,6 @@ log = logging.getLogger(__name__)
 
 STOP_S = 5.0
 """After this long a stop is over, whatever hangs."""
-PRIVATE_INSTANCE = 1
-
-
-class Bus:
-    """The bus that services go to; possibly one of our own."""
-
-    def __init__(self, address: Optional[str], private: Optional[PrivateBus] = None) -> None:
-        self.address = address
-        self.private = private
-
-    async def stop(self) -> None:
-        """End a bus of our own."""
-        if self.private is not None:
-            await self.private.stop()
-
-    def describe(self) -> str:
-        """For the status."""
-        if self.address is None:
-            return "none; nothing is published"
-        return self.address + (" (private)" if self.private else "")
-
-
-async def open_bus(option: Optional[str], *, may_be_private: bool) -> Bus:
-    """The bus for ``--bus`` *option*. Raises :class:`BusUnavailable`.
-
-    *may_be_private*: batteries that are not real get a bus of our own where there is none, and always on a Victron
-    device, whose real system must not take them for batteries.
-    """
-    if option == "none":
-        return Bus(None)
-    if option == "private":
-        return await _private_bus()
-    if option is None and may_be_private and on_venus():
-        return await _private_bus()
-    try:
-        address = choose_address(option)
-        await probe(address)
-        return Bus(address)
-    except BusUnavailable:
-        if option is not None or not may_be_private:
-            raise
-    if not PrivateBus.installed():
-        log.warning("no D-Bus here, and no dbus-daemon to start one: running without publishing")
-        return Bus(None)
-    return await _private_bus()
-
-
-async def _private_bus() -> Bus:
-    private = await PrivateBus.start()
-    return Bus(private.address, private)
-
-
-def choose_instance(option: Optional[int], bus: Bus) -> int:
-    """The DeviceInstance. Raises :class:`ConfigError`: on a bus of others it is never invented."""
-    if option is not None:
-        return option
-    if bus.private is None and bus.address is not None:
-        raise ConfigError("this bus is shared with other devices: give the battery's DeviceInstance with --instance N")
-    return PRIVATE_INSTANCE
 
 
 async def run_command(arguments: Namespace, clock: Optional[Clock] = None) -> int:
@@ -176,19 +116,13 @@ async def _watched(
             lines.append(("look", looks))
         return [*lines, ("database", str(database)), ("history", kept)]
 
-    screen = asyncio.ensure_future(_redraw(StatusScreen(sys.stdout, picture, facts).draw))
+    screen = asyncio.ensure_future(StatusScreen(sys.stdout, picture, facts).keep_drawing())
     try:
         await daemon.run(stop)
     finally:
         screen.cancel()
         await asyncio.gather(screen, return_exceptions=True)
     print("{} events were stored in {}".format(daemon.event_log.stored, database))
-
-
-async def _redraw(draw: Callable[[], None]) -> None:
-    while True:
-        draw()
-        await asyncio.sleep(TICK_US / 1e6)
 
 
 def look_line(bus: Bus, planned: List[PlannedBattery]) -> str:

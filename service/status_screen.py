@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Callable, Dict, List, Sequence, TextIO, Tuple
 
 from core.paths import Value, text_of
 from service.outputs import Picture, ShownService, raised_alarms
 
+REDRAW_S = 1.0
 _HOME_AND_CLEAR = "\x1b[H\x1b[2J"
 _CELLS_PER_LINE = 8
 _INDENT = "  "
@@ -27,6 +29,12 @@ class StatusScreen:
         """Draw everything afresh."""
         self._stream.write(_HOME_AND_CLEAR + "\n".join(self.lines()) + "\n")
         self._stream.flush()
+
+    async def keep_drawing(self) -> None:
+        """Draw once a second, until cancelled."""
+        while True:
+            self.draw()
+            await asyncio.sleep(REDRAW_S)
 
     def lines(self) -> List[str]:
         """What is drawn."""
