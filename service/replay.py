@@ -110,9 +110,8 @@ async def replay_command(arguments: Namespace) -> int:
     if arguments.print:
         outputs.append(JsonLines(sys.stdout))
     elif sys.stdout.isatty() and speed is not None:
-        screen = asyncio.ensure_future(
-            StatusScreen(sys.stdout, picture, lambda: _facts(arguments.file, bus)).keep_drawing()
-        )
+        drawn = StatusScreen(sys.stdout, picture, lambda: [("replay", arguments.file), ("D-Bus", bus.describe())])
+        screen = asyncio.ensure_future(drawn.keep_drawing())
     else:
         outputs.append(LogLines())
     replay = Replay(outputs, bus, speed=speed, device_instance=arguments.instance)

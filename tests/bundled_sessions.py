@@ -28,7 +28,7 @@ PLANS = {
         + [["jbd-036", "jbd-065"]] * 2
         + [["jbd-034", "jbd-065"]] * 3,
     ),
-    # A 16S battery of the Daren dialect under a load of 25 A; it refuses to tell its name.
+    # A 16S battery of the Daren dialect under a load of 25 A; its name was not recorded.
     "daren-16s.jsonl": (
         BatteryConfiguration("ble_daren16s", "DWF (Daren)", connection="Recorded session"),
         [["jbd-010", "jbd-046"]] * 6,
