@@ -26,7 +26,7 @@ class Option:
     def parse(self, text: str, where: str) -> float:
         """*text* as a number in range. Raises :class:`ConfigError`."""
         try:
-            value = float(int(text, 0)) if self.kind is int else float(text)
+            value = int(text, 0) if self.kind is int else float(text)
         except ValueError:
             raise ConfigError("{}: {} = {!r} is not a number".format(where, self.name, text)) from None
         if not self.lowest <= value <= self.highest:  # also refuses nan
@@ -35,7 +35,7 @@ class Option:
                     where, self.name, text, self.lowest, self.highest, " " + self.unit if self.unit else ""
                 )
             )
-        return int(value) if self.kind is int else value
+        return value
 
 
 _DEFINITIONS = (

@@ -60,13 +60,23 @@ def _known(cls: Any, payload: Dict[str, Any]) -> Dict[str, Any]:
 def configuration_from(payload: Dict[str, Any]) -> Configuration:
     """The inverse of ``to_payload``; unknown keys of a later version are passed over.
 
-    Raises :class:`ValueError` when no battery is named.
+    Raises :class:`ValueError` when no battery is named or a value is of the wrong type.
     """
     known = _known(Configuration, payload)
-    batteries = known.get("batteries")
-    if not isinstance(batteries, list) or not all(isinstance(b, dict) and b.get("battery") for b in batteries):
+    batteries = known.pop("batteries", None)
+    if not batteries or not isinstance(batteries, (list, tuple)) or not all(isinstance(b, dict) for b in batteries):
         raise ValueError("the configuration names no batteries")
-    known["batteries"] = tuple(
-        BatteryConfiguration(**_known(BatteryConfiguration, {"address": "", **battery})) for battery in batteries
-    )
-    return Configuration(**known)
+    for name, value in known.items():
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise ValueError("the configuration has {} = {!r}, which is no number".format(name, value))
+    return Configuration(batteries=tuple(_battery_from(battery) for battery in batteries), **known)
+
+
+def _battery_from(payload: Dict[str, Any]) -> BatteryConfiguration:
+    known = {"address": "", **_known(BatteryConfiguration, payload)}
+    for name, value in known.items():
+        if not isinstance(value, int if name == "insecure_connection" else str):
+            raise ValueError("a battery of the configuration has {} = {!r}".format(name, value))
+    if not known.get("battery"):
+        raise ValueError("the configuration names no batteries")
+    return BatteryConfiguration(**known)

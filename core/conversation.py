@@ -34,12 +34,12 @@ class Conversation:
         self._assembler = protocol.assembler()
         self._outstanding: Optional[Request] = None
 
-    def ask(self, request: Request) -> List[Rejected]:
+    def ask(self, request: Request) -> List[Outcome]:
         """Wait for the answer to *request* from now on; return what was left over from before."""
         self._outstanding = None
         leftovers = self._sort(self._assembler.flush())
         self._outstanding = request
-        return [outcome for outcome in leftovers if isinstance(outcome, Rejected)]
+        return leftovers
 
     def hear(self, notification: bytes) -> List[Outcome]:
         """Take one notification; return what it completed, in order."""

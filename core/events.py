@@ -198,10 +198,25 @@ def event_from(
         raise EventError("event {}: {} is incomplete: {}".format(number, kind, error)) from None
 
 
+_TYPES: Dict[str, Any] = {
+    "str": str,
+    "bytes": str,
+    "int": int,
+    "bool": bool,
+    "Optional[str]": (str, type(None)),
+    "Mapping[str, Any]": Mapping,
+    "Any": object,
+}
+"""What the payload must hold for an attribute annotated so; bytes are hex text."""
+
+
 def _value(attribute: Attribute[Any], value: Any, number: int) -> Any:
-    if attribute.type not in (bytes, "bytes"):
+    expected = str(attribute.type)
+    if not isinstance(value, _TYPES[expected]):
+        raise EventError("event {}: {!r} is of the wrong type".format(number, attribute.name))
+    if expected != "bytes":
         return value
     try:
         return bytes.fromhex(value)
-    except (TypeError, ValueError):
+    except ValueError:
         raise EventError("event {}: {!r} is not hex".format(number, attribute.name)) from None

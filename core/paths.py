@@ -123,7 +123,7 @@ def rounded(path: str, value: Value) -> Value:
         return None
     kind = type_of(path)
     if kind.wire == "d":
-        return round(float(value), kind.decimals)
+        return round(float(value), kind.decimals) + 0.0  # no screen shows -0.0
     return int(value) if kind.wire == "i" else value
 
 

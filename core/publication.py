@@ -10,6 +10,7 @@ reading (SoC, Capacity, ConsumedAmphours, identity, InstalledCapacity, cell coun
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import Dict, List, Mapping, Optional, Tuple
 
@@ -88,11 +89,9 @@ def _identity(battery: Battery, configuration: Configuration, program: str, inde
 
 
 def _version_number(firmware: Optional[str]) -> Optional[int]:
-    """``2.5`` as gui-v2 counts versions: 65536 is v1.00, so 0x025000."""
-    if firmware is None:
-        return None
-    major, minor = firmware.split(".")
-    return int(major) << 16 | int((minor + "0")[:2], 16) << 8
+    """``2.5`` as gui-v2 counts versions, v2.05: two digits of minor version, so that 2.1 and 2.10 differ."""
+    match = re.match(r"(\d{1,3})\.(\d{1,2})(?!\d)", firmware or "")
+    return int(match.group(1)) << 16 | int(match.group(2), 16) << 8 if match else None
 
 
 def _clock_text(seconds: float) -> str:

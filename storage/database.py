@@ -19,7 +19,14 @@ APPLICATION_ID = 0x62746274
 
 PAGE_SIZE = 4096
 MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
+_MIGRATION_TABLE = (
+    "CREATE TABLE migration (number INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_wall_us INTEGER NOT NULL);"
+)
 _MAGIC = b"SQLite format 3\x00"
+_APPLICATION_ID_AT = 68
+_CONSTANTS_AT, _CONSTANTS = 21, b"\x40\x20\x20"
+"""Payload fractions, the same in every SQLite file."""
+_TEXT_BYTES = {*b"\t\n\r\x0c", *range(0x20, 0x7F), *range(0x80, 0xF5)}
 
 
 class StorageError(Exception):
@@ -40,31 +47,51 @@ def migrations() -> List[Tuple[int, str, str]]:
     return [(int(file.name[:4]), file.stem, file.read_text(encoding="utf-8")) for file in files]
 
 
-def check_file(path: Path) -> None:
-    """Look at *path* without SQLite; a missing file is fine.
+def check_file(path: Path) -> bool:
+    """Look at *path* without SQLite; whether there is a database in it yet.
 
-    Raises :class:`DatabaseDamaged` or :class:`StorageError`.
+    Raises :class:`StorageError` for a file that is not ours, :class:`DatabaseDamaged` for one that lost its beginning.
     """
-    if path.is_dir():
-        raise StorageError("the database {} is a directory; give the path of a file with --database".format(path))
     try:
+        if path.is_dir():
+            raise StorageError("the database {} is a directory; give the path of a file with --database".format(path))
         with open(str(path), "rb") as file:
-            header = file.read(100)
+            beginning = file.read(PAGE_SIZE)
+        size = path.stat().st_size
     except FileNotFoundError:
-        return
+        return False
     except OSError as error:
         raise StorageError("cannot read the database {}: {}".format(path, error.strerror)) from None
-    if not header or header.startswith(_MAGIC):
-        return
-    if path.stat().st_size % PAGE_SIZE == 0:
-        # Whole pages without a header: flash that lost its first page, not a file of another program.
-        raise DatabaseDamaged(path, "its header is gone")
-    raise StorageError("{} is not a database of this program; give another path with --database".format(path))
+    if not beginning:
+        return False
+    if not beginning.startswith(_MAGIC):
+        if size % PAGE_SIZE == 0 and not _is_text(beginning):
+            # Whole pages without a header: flash that lost its first page, not a file of another program.
+            raise DatabaseDamaged(path, "its header is gone")
+        raise StorageError("{} is not a database of this program; give another path with --database".format(path))
+    if beginning[_CONSTANTS_AT : _CONSTANTS_AT + 3] != _CONSTANTS:
+        raise DatabaseDamaged(path, "its header is broken")
+    mark = int.from_bytes(beginning[_APPLICATION_ID_AT : _APPLICATION_ID_AT + 4], "big")
+    if mark != APPLICATION_ID and (mark or size > PAGE_SIZE):
+        raise _not_ours(path)
+    return True
 
 
-async def connect(path: Path, *, read_only: bool = False) -> aiosqlite.Connection:
-    """A connection with our settings. Raises :class:`StorageError` when the file cannot be opened."""
-    address = "{}?mode={}".format(path.resolve().as_uri(), "ro" if read_only else "rwc")
+def _is_text(beginning: bytes) -> bool:
+    return not set(beginning) - _TEXT_BYTES
+
+
+def _not_ours(path: Path) -> StorageError:
+    return StorageError("{} belongs to another program; give another path with --database".format(path))
+
+
+async def connect(path: Path, *, read_only: bool = False, immutable: bool = False) -> aiosqlite.Connection:
+    """A connection with our settings. Raises :class:`StorageError` when the file cannot be opened.
+
+    *immutable*: not even a ``-shm`` is made beside the file; only for one that nobody has open.
+    """
+    mode = "ro" if read_only else "rwc"
+    address = "{}?mode={}{}".format(path.resolve().as_uri(), mode, "&immutable=1" if immutable else "")
     try:
         return await aiosqlite.connect(address, uri=True, isolation_level=None, timeout=5)
     except sqlite3.OperationalError as error:
@@ -83,7 +110,7 @@ async def check_ours(db: aiosqlite.Connection, path: Path) -> int:
         tables = await _value(db, "SELECT count(*) FROM sqlite_master")
         ours = await _value(db, "PRAGMA application_id") == APPLICATION_ID
         if tables and not ours:
-            raise StorageError("{} belongs to another program; give another path with --database".format(path))
+            raise _not_ours(path)
         applied = await _value(db, "SELECT max(number) FROM migration") if tables else 0
     except sqlite3.OperationalError as error:
         if "malformed" in str(error) or "no such table" in str(error):
@@ -100,29 +127,40 @@ async def check_ours(db: aiosqlite.Connection, path: Path) -> int:
     return applied
 
 
+async def inspect(path: Path) -> int:
+    """:func:`check_ours` for an existing file, without changing it or its ``-wal``."""
+    db = await connect(path, read_only=True, immutable=not os.path.exists("{}-wal".format(path)))
+    try:
+        return await check_ours(db, path)
+    finally:
+        await db.close()
+
+
 async def migrate(db: aiosqlite.Connection, path: Path, wall_us: int) -> None:
     """Bring the database to the present schema, each step and its record in one transaction."""
     applied = await check_ours(db, path)
     if applied == 0:
         await db.execute("PRAGMA page_size={}".format(PAGE_SIZE))
         await db.execute("PRAGMA auto_vacuum=INCREMENTAL")
+        # Before WAL mode, so that the mark stands in the file itself from its first page on.
+        await db.execute("PRAGMA application_id={}".format(APPLICATION_ID))
     await db.execute("PRAGMA journal_mode=WAL")
     await db.execute("PRAGMA synchronous=FULL")
     for number, name, sql in migrations():
-        if number <= applied:
-            continue
-        record = "INSERT INTO migration (number, name, applied_wall_us) VALUES ({}, '{}', {});"
-        first = (
-            "PRAGMA application_id={};"
-            "CREATE TABLE migration (number INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_wall_us INTEGER NOT NULL);"
-        ).format(APPLICATION_ID)
-        step = (first if number == 1 else "") + sql + record.format(number, name, wall_us)
-        try:
-            await db.executescript("BEGIN IMMEDIATE;" + step + "COMMIT;")
-        except sqlite3.Error:
-            if db.in_transaction:
-                await db.rollback()
-            raise
+        if number > applied:
+            await _apply(db, path, (_MIGRATION_TABLE if number == 1 else "") + sql, (number, name, wall_us))
+
+
+async def _apply(db: aiosqlite.Connection, path: Path, sql: str, record: Tuple[int, str, int]) -> None:
+    insert = "INSERT INTO migration (number, name, applied_wall_us) VALUES ({}, '{}', {});".format(*record)
+    try:
+        await db.executescript("BEGIN IMMEDIATE;" + sql + insert + "COMMIT;")
+    except sqlite3.Error as error:
+        if db.in_transaction:
+            await db.rollback()
+        if isinstance(error, sqlite3.IntegrityError):
+            raise StorageError("the database {} does not fit migration {}: {}".format(path, record[1], error)) from None
+        raise
 
 
 async def check_integrity(db: aiosqlite.Connection, path: Path) -> None:
@@ -130,6 +168,8 @@ async def check_integrity(db: aiosqlite.Connection, path: Path) -> None:
     try:
         async with db.execute("PRAGMA quick_check(1)") as cursor:
             row = await cursor.fetchone()
+    except sqlite3.OperationalError as error:
+        raise StorageError("cannot check the database {}: {}".format(path, error)) from None
     except sqlite3.DatabaseError as error:
         raise DatabaseDamaged(path, str(error)) from None
     if row is None or row[0] != "ok":
@@ -137,13 +177,19 @@ async def check_integrity(db: aiosqlite.Connection, path: Path) -> None:
 
 
 def set_aside(path: Path, stamp: str) -> Path:
-    """Rename the database and its companions to a dated name that is free; return the new path of the file."""
+    """Rename the database and its companions to a dated name that is free; return the new path.
+
+    Raises :class:`StorageError`.
+    """
     base = "{}.damaged-{}".format(path, stamp)
     target, attempt = base, 1
     while any(os.path.exists(target + suffix) for suffix in ("", "-wal", "-shm")):
         attempt += 1
         target = "{}-{}".format(base, attempt)
-    for suffix in ("-wal", "-shm", ""):
-        if os.path.exists(str(path) + suffix):
-            os.rename(str(path) + suffix, target + suffix)
+    try:
+        for suffix in ("-wal", "-shm", ""):
+            if os.path.exists(str(path) + suffix):
+                os.rename(str(path) + suffix, target + suffix)
+    except OSError as error:
+        raise StorageError("the database {} is damaged and cannot be set aside: {}".format(path, error)) from None
     return Path(target)

@@ -19,7 +19,16 @@ from typing import IO, Any, Callable, Dict, List, Optional, Tuple
 import aiosqlite
 
 from core.events import Event, SessionStarted
-from storage.database import DatabaseDamaged, StorageError, check_file, check_integrity, connect, migrate, set_aside
+from storage.database import (
+    DatabaseDamaged,
+    StorageError,
+    check_file,
+    check_integrity,
+    connect,
+    inspect,
+    migrate,
+    set_aside,
+)
 from storage.event_reader import EventReader
 from storage.rows import INSERT_EVENT, Dictionaries, row_of
 
@@ -85,20 +94,27 @@ class EventLog:
             await self._begin_anew(damage.reason)
 
     async def _connect(self) -> None:
-        check_file(self.path)
-        size = self.path.stat().st_size if self.path.exists() else 0
-        self._db = await connect(self.path)
+        exists = check_file(self.path)
+        if exists:
+            await inspect(self.path)
+        db = await connect(self.path)
         try:
-            if 0 < size <= QUICK_CHECK_BYTES:
-                await check_integrity(self._db, self.path)
-            await migrate(self._db, self.path, self._wall_us())
-            self._names = await Dictionaries.load(self._db)
-            async with self._db.execute("SELECT max(number) FROM event") as cursor:
+            if exists and self.path.stat().st_size <= QUICK_CHECK_BYTES:
+                await check_integrity(db, self.path)
+            await migrate(db, self.path, self._wall_us())
+            self._names = await Dictionaries.load(db)
+            async with db.execute("SELECT max(number) FROM event") as cursor:
                 row = await cursor.fetchone()
         except sqlite3.OperationalError as error:
+            await db.close()
             raise StorageError("cannot use the database {}: {}".format(self.path, error)) from None
         except sqlite3.DatabaseError as error:
+            await db.close()
             raise DatabaseDamaged(self.path, str(error)) from None
+        except BaseException:
+            await db.close()
+            raise
+        self._db = db
         if row is not None and row[0] is not None:
             self.next_number = max(self.next_number, int(row[0]) + 1)
 
@@ -119,7 +135,9 @@ class EventLog:
 
     async def begin_boot(self, boot_id: str, uptime_us: int) -> int:
         """The number of this boot: that of the last event if it is the same boot and time went on, else a new one."""
-        assert self._db is not None
+        self._boot, self._boot_is_stored = (1, boot_id), False
+        if self._db is None:  # a file that could not be begun anew yet: it will hold this boot only
+            return 1
         async with self._db.execute("SELECT number, boot_id FROM boot ORDER BY number DESC LIMIT 1") as cursor:
             last = await cursor.fetchone()
         sql = "SELECT uptime_us FROM event WHERE boot = ? ORDER BY number DESC LIMIT 1"
@@ -127,9 +145,9 @@ class EventLog:
             async with self._db.execute(sql, (last[0],)) as cursor:
                 newest = await cursor.fetchone()
             if newest is None or newest[0] <= uptime_us:
-                self._boot = (int(last[0]), boot_id)
+                self._boot, self._boot_is_stored = (int(last[0]), boot_id), True
                 return self._boot[0]
-        self._boot, self._boot_is_stored = ((int(last[0]) if last else 0) + 1, boot_id), False
+        self._boot = ((int(last[0]) if last else 0) + 1, boot_id)
         return self._boot[0]
 
     @property
@@ -153,7 +171,8 @@ class EventLog:
 
     async def load_snapshot(self, name: str, version: int) -> Optional[Snapshot]:
         """The saved state, or ``None`` when there is none of this version."""
-        assert self._db is not None
+        if self._db is None:
+            return None
         sql = "SELECT number, state FROM snapshot WHERE name = ? AND version = ?"
         async with self._db.execute(sql, (name, version)) as cursor:
             row = await cursor.fetchone()
@@ -173,13 +192,24 @@ class EventLog:
     async def _commit_in_turn(self) -> None:
         async with self._turn:
             try:
-                await self._commit()
-            except DatabaseDamaged as damage:
-                await self._begin_anew(damage.reason)
-            except (StorageError, sqlite3.OperationalError, sqlite3.IntegrityError) as error:
+                if not await self._commit_or_begin_anew():
+                    await self._commit()
+            except (StorageError, sqlite3.Error) as error:
                 self._note_problem(str(error))
-            except sqlite3.DatabaseError as error:
-                await self._begin_anew(str(error))
+
+    async def _commit_or_begin_anew(self) -> bool:
+        """False when the file turned out to be damaged: what waits has to go to the new one."""
+        try:
+            await self._commit()
+            return True
+        except DatabaseDamaged as damage:
+            reason = damage.reason
+        except (sqlite3.OperationalError, sqlite3.IntegrityError):
+            raise
+        except sqlite3.DatabaseError as error:
+            reason = str(error)
+        await self._begin_anew(reason)
+        return False
 
     async def _commit(self) -> None:
         if not self._pending and not self._pending_snapshots:

@@ -9,7 +9,7 @@ from typing import AsyncIterator, List, Optional, Tuple, Type
 import aiosqlite
 
 from core.events import Event
-from storage.database import StorageError, check_file, check_ours, connect
+from storage.database import StorageError, check_file, connect, inspect
 from storage.rows import SELECT_EVENTS, Dictionaries, RowReader
 
 _CHUNK = 1000
@@ -23,18 +23,16 @@ class EventReader:
     def __init__(self, db: aiosqlite.Connection, names: Dictionaries) -> None:
         self._db = db
         self._names = names
-        self._rows = RowReader(names)
 
     @classmethod
     async def open(cls, path: Path) -> EventReader:
         """Raises :class:`StorageError` when there is no database of ours at *path*."""
-        if not path.exists():
-            raise StorageError("there is no database {}; give its path with --database".format(path))
-        check_file(path)
+        exists = check_file(path)
+        if not exists or await inspect(path) == 0:
+            found = "is empty" if path.exists() else "does not exist; give another path with --database"
+            raise StorageError("the database {} {}".format(path, found))
         db = await connect(path, read_only=True)
         try:
-            if await check_ours(db, path) == 0:
-                raise StorageError("the database {} is empty".format(path))
             return cls(db, await Dictionaries.load(db))
         except BaseException:
             await db.close()
@@ -60,9 +58,12 @@ class EventReader:
         while True:
             async with self._db.execute(sql, (start,)) as cursor:
                 rows = await cursor.fetchall()
+            # After the rows: what they refer to was committed with them, perhaps since the last look.
+            self._names = await Dictionaries.load(self._db)
+            reader = RowReader(self._names)
             for row in rows:
                 start = row[0] + 1
-                yield self._rows.event(row)  # type: ignore[arg-type]
+                yield reader.event(row)  # type: ignore[arg-type]
             if not rows:
                 return
 

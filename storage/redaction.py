@@ -27,18 +27,21 @@ from core.events import (
     UnknownFact,
 )
 
-_ADDRESS = re.compile(
-    r"\b[0-9A-Fa-f]{2}(?:[:_-][0-9A-Fa-f]{2}){5}\b|\b[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\b"
+_MAC = re.compile(r"[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}")
+_ADDRESSES = (
+    r"(?<![0-9A-Fa-f])[0-9A-Fa-f]{2}(?:[:_-][0-9A-Fa-f]{2}){5}(?![0-9A-Fa-f])",
+    r"(?<![0-9A-Fa-f])[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}(?![0-9A-Fa-f])",
+    r"(?<![0-9A-Fa-f])[0-9A-Fa-f]{12}(?![0-9A-Fa-f])",
 )
-_BARE_ADDRESS = re.compile(r"(?<![0-9A-Fa-f])[0-9A-Fa-f]{12}(?![0-9A-Fa-f])")
 
 
 class Redaction:
-    """Stand-ins for the batteries of *configurations*; one object for one file."""
+    """Stand-ins for batteries, addresses and names; one object for one file."""
 
     def __init__(self) -> None:
         self._batteries: Dict[str, str] = {}
         self._addresses: Dict[str, str] = {}
+        self._names: Dict[str, str] = {}
         self._secrets: List[bytes] = []
 
     def configuration(self, configuration: Mapping[str, Any]) -> Dict[str, Any]:
@@ -58,14 +61,17 @@ class Redaction:
         return None if fact is None else evolve(event, fact=fact, unread={})
 
     def _learn(self, battery: str, address: str) -> None:
-        if battery in self._batteries:
+        if battery not in self._batteries:
+            number = len(self._batteries) + 1
+            family = battery.partition("_")[0]
+            pattern = "{}_{:012x}" if family == "ble" else "{}_battery{}"
+            self._batteries[battery] = pattern.format(family, number)
+        if not address or address in self._addresses:
             return
-        number = len(self._batteries) + 1
-        prefix = battery.split("_", maxsplit=1)[0]
-        mac = _ADDRESS.fullmatch(address) is not None
-        self._batteries[battery] = "{}_{:012x}".format(prefix, number) if mac else "{}_battery{}".format(prefix, number)
+        number = len(self._addresses) + 1
+        mac = _MAC.fullmatch(address) is not None
         self._addresses[address] = "00:00:00:00:00:{:02X}".format(number) if mac else "battery{}".format(number)
-        if mac and address.count(":") == 5:
+        if mac:
             raw = bytes.fromhex(address.replace(":", ""))
             text = raw.hex()
             self._secrets += [raw, raw[::-1], text.encode(), text.upper().encode()]
@@ -83,13 +89,13 @@ class Redaction:
         return evolve(fact, configuration=configuration, remembered=self._remembered(fact.remembered))
 
     def _link_established(self, fact: LinkEstablished) -> LinkEstablished:
-        return LinkEstablished(self._battery(fact.battery), "name" if fact.name else None)
+        return LinkEstablished(self._battery(fact.battery), self._name(fact.name))
 
     def _link_lost(self, fact: LinkLost) -> LinkLost:
         return evolve(fact, battery=self._battery(fact.battery), detail=self._text(fact.detail))
 
     def _setting_changed(self, fact: SettingChanged) -> SettingChanged:
-        return evolve(fact, battery=self._battery(fact.battery), value=self._setting(fact.value))
+        return evolve(fact, battery=self._battery(fact.battery), value=self._name(fact.value))
 
     def _request_unanswered(self, fact: RequestUnanswered) -> RequestUnanswered:
         return evolve(fact, battery=self._battery(fact.battery))
@@ -106,19 +112,22 @@ class Redaction:
         settings = remembered.get("settings", {})
         return {
             "settings": {
-                self._battery(battery): {key: self._setting(value) for key, value in values.items()}
+                self._battery(battery): {key: self._name(value) for key, value in values.items()}
                 for battery, values in settings.items()
             }
         }
 
-    @staticmethod
-    def _setting(value: Any) -> Any:
-        return "name" if isinstance(value, str) and value else value
+    def _name(self, value: Any) -> Any:
+        """A stand-in that is another one for another name, so that a change of name stays a change."""
+        if not isinstance(value, str) or not value:
+            return value
+        return self._names.setdefault(value, "name {}".format(len(self._names) + 1))
 
     def _text(self, text: str) -> str:
-        for battery, stand_in in self._batteries.items():
-            text = text.replace(battery, stand_in)
-        return _BARE_ADDRESS.sub("address", _ADDRESS.sub("address", text))
+        """One pass over the text, so that no stand-in is taken for something to replace; long names first."""
+        known = {**self._names, **self._addresses, **self._batteries}
+        whole = [r"(?<!\w){}(?!\w)".format(re.escape(word)) for word in sorted(known, key=len, reverse=True)]
+        return re.sub("|".join([*whole, *_ADDRESSES]), lambda found: known.get(found.group(), "address"), text)
 
     def _reading(self, fact: ReadingTaken) -> Optional[ReadingTaken]:
         frame = protocols.find(fact.protocol).redact(fact.frame, self._secrets)

@@ -32,7 +32,9 @@ async def export_session(
     """
     redaction = Redaction() if redact else None
     events = _selected(reader, selection)
-    first = await events.__anext__()
+    first = await _next(events)
+    if first is None:
+        raise StorageError("nothing was recorded of that battery")
     if not isinstance(first.fact, SessionStarted):
         raise StorageError("the log has no start of the session that event {} belongs to".format(first.number))
     configuration = redaction.configuration(first.fact.configuration) if redaction else first.fact.configuration

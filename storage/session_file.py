@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from pathlib import Path
@@ -9,7 +10,21 @@ from typing import IO, Any, Dict, Iterator, Mapping, Optional
 
 from attrs import frozen
 
-from core.events import Event, EventError, event_from, kind_of, payload_of, version_of
+from core import protocols
+from core.configuration import configuration_from
+from core.events import (
+    Event,
+    EventError,
+    Fact,
+    ReadingTaken,
+    SessionStarted,
+    event_from,
+    kind_of,
+    payload_of,
+    version_of,
+)
+from core.protocols import UnknownProtocol
+from core.protocols.base import frames_of
 from storage.database import StorageError
 
 FORMAT = "dbus-btbattery session"
@@ -67,7 +82,7 @@ class SessionReader:
         self._path = path
         self._line_number = 0
         try:
-            self._file: IO[str] = open(str(path), encoding="utf-8")
+            self._file: IO[bytes] = open(str(path), "rb")
         except OSError as error:
             raise StorageError("cannot read the session {}: {}".format(path, error.strerror)) from None
         try:
@@ -85,14 +100,13 @@ class SessionReader:
 
     def _next(self) -> Optional[Dict[str, Any]]:
         self._line_number += 1
-        try:
-            line = self._file.readline()
-        except UnicodeDecodeError:
-            raise self._fail("not text; the file is damaged or no session") from None
+        line = self._file.readline()
         if not line:
             return None
         try:
-            values = json.loads(line)
+            values = json.loads(line.decode("utf-8"))
+        except UnicodeDecodeError:
+            raise self._fail("not text; the file is damaged or no session") from None
         except ValueError:
             raise self._fail("not JSON; the file is damaged or cut off here") from None
         if not isinstance(values, dict):
@@ -141,9 +155,21 @@ class SessionReader:
         if not isinstance(kind, str) or not isinstance(payload, dict):
             raise self._fail("'kind' or 'payload' is missing")
         try:
-            return event_from(kind=kind, payload=payload, **{key: values[key] for key in _INTEGERS})
-        except EventError as error:
+            event = event_from(kind=kind, payload=payload, **{key: values[key] for key in _INTEGERS})
+            _check(event.fact)
+        except (EventError, UnknownProtocol, ValueError) as error:
             raise self._fail(str(error)) from None
+        return event
+
+
+def _check(fact: Fact) -> None:
+    """What the projections rely on, for a file that anybody may have edited. Raises :class:`ValueError`."""
+    if isinstance(fact, SessionStarted):
+        configuration_from(dict(fact.configuration))
+    elif isinstance(fact, ReadingTaken):
+        assembler = protocols.find(fact.protocol).assembler()
+        if frames_of(assembler.feed(fact.frame)) != [fact.frame]:
+            raise ValueError("{} is no valid {} frame".format(fact.frame.hex() or "nothing", fact.protocol))
 
 
 class SessionWriter:
@@ -161,18 +187,36 @@ class SessionWriter:
         self._file.write(header_line(header))
 
     def write(self, event: Event) -> None:
-        """Add one event."""
-        self._file.write(event_line(event))
+        """Add one event. Raises :class:`StorageError`."""
+        try:
+            self._file.write(event_line(event))
+        except OSError as error:
+            raise self._failed(error) from None
 
     def __enter__(self) -> SessionWriter:
         return self
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        try:
+            if kind is None:
+                self._finish()
+        except OSError as failure:
+            raise self._failed(failure) from None
+        finally:
+            self._discard()
+
+    def _finish(self) -> None:
         self._file.flush()
-        if kind is None:
-            os.fsync(self._file.fileno())
+        os.fsync(self._file.fileno())
         self._file.close()
-        if kind is None:
-            os.replace(str(self._unfinished), str(self._path))
-        else:
+        os.replace(str(self._unfinished), str(self._path))
+
+    def _discard(self) -> None:
+        """Remove what has not become the final file; after a success there is nothing left to remove."""
+        with contextlib.suppress(OSError):
+            self._file.close()
+        with contextlib.suppress(OSError):
             self._unfinished.unlink()
+
+    def _failed(self, error: OSError) -> StorageError:
+        return StorageError("cannot write {}: {}".format(self._path, error.strerror))

@@ -15,7 +15,7 @@ from core.protocols.base import Protocol
 
 __all__ = ["Protocol", "UnknownProtocol", "find", "names"]
 
-_NOT_FAMILIES = ("__init__", "__pycache__", "base")
+_NOT_FAMILIES = ("__init__", "base")
 
 
 class UnknownProtocol(Exception):
@@ -28,8 +28,12 @@ class UnknownProtocol(Exception):
 
 def names() -> Tuple[str, ...]:
     """The families that can be found, in alphabetical order."""
-    stems = {entry.split(".")[0] for folder in __path__ for entry in os.listdir(folder)}
-    return tuple(sorted(stems.difference(_NOT_FAMILIES)))
+    found = set()
+    for folder in __path__:
+        for entry in os.listdir(folder):
+            if entry.endswith(".py") or os.path.exists(os.path.join(folder, entry, "__init__.py")):
+                found.add(entry.split(".")[0])
+    return tuple(sorted(found.difference(_NOT_FAMILIES)))
 
 
 @lru_cache(maxsize=None)

@@ -107,7 +107,7 @@ def test_database_that_is_not_ours_is_left_alone(tmp_path, make, says):
 
 def test_export_without_a_database(tmp_path):
     """Says which path it looked at."""
-    _fails(1, "session", "export", tmp_path / "out", "--database", tmp_path / "none.db", says="there is no database")
+    _fails(1, "session", "export", tmp_path / "out", "--database", tmp_path / "none.db", says="does not exist")
 
 
 @pytest.mark.parametrize(

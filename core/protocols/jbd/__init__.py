@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from fnmatch import fnmatchcase
 from typing import Any, Dict, Optional, Sequence
 
@@ -30,6 +31,7 @@ _ADDRESS_PREFIXES = (
     "A4:C1:37", "A4:C1:38", "A5:C2:37", "A5:C2:39", "A5:C2:3A", "AA:C2:37", "A2:C2:37", "10:A5:62", "70:3E:97",
 )  # fmt: skip
 
+_TEXT = re.compile(rb"[ -~]{4,}")
 _KEPT_WHEN_REDACTED = (r.BASIC_INFORMATION, r.CELL_VOLTAGES, r.PROTECTION_COUNTERS)
 
 
@@ -114,11 +116,18 @@ class Jbd(Protocol):
         return frame if kept == payload else answer_frame(register, kept, status)
 
     def redact_rejected(self, data: bytes, secrets: Sequence[bytes]) -> Optional[bytes]:
-        """See :class:`Protocol`. Kept only as far as it looks like the beginning of plain measurements."""
+        """See :class:`Protocol`. Kept only as far as it looks like the beginning of plain measurements.
+
+        A rejected span may be several damaged answers in a row, so the next start mark ends what is kept, and
+        anything that reads like text goes.
+        """
         if MODULE_HEADER in data:
             return None
         plain = len(data) >= 2 and data[0] == START and data[1] in _KEPT_WHEN_REDACTED
-        return without_secrets(data, secrets) if plain else bytes(len(data))
+        end = data.find(START, 1) if plain else 0
+        kept = data if end < 0 else data[:end]
+        kept = _TEXT.sub(lambda text: bytes(len(text.group())), without_secrets(kept, secrets))
+        return kept + bytes(len(data) - len(kept))
 
     def recognise(self, advertisement: Advertisement) -> Optional[str]:
         """See :class:`Protocol`. Service ``ff00`` is necessary on most boards but used by other makes as well."""

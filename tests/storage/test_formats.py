@@ -1,0 +1,81 @@
+"""Every session format that was ever released replays to what it replayed to then.
+
+A golden file is what ``dbus-btbattery.py replay --print FILE`` prints. A file in ``formats`` is never changed.
+"""
+
+from pathlib import Path
+
+import pytest
+
+from core.events import KINDS, ReadingTaken, kind_of
+from core.live import LiveView
+from core.presence import Phase
+from storage.session_file import SessionReader
+from tests import bundled_sessions
+
+SESSIONS = Path(__file__).resolve().parent.parent / "sessions"
+FORMATS = sorted((SESSIONS / "formats").glob("*.jsonl"))
+BUNDLED = sorted(bundled_sessions.SESSIONS.glob("*.jsonl"))
+
+
+def events_of(path):
+    """All events of a session file."""
+    reader = SessionReader(path)
+    try:
+        return list(reader.events())
+    finally:
+        reader.close()
+
+
+def publications_of(path):
+    """All that a replay of *path* publishes."""
+    view = LiveView()
+    return [publication for one in events_of(path) for publication in view.fold(one)]
+
+
+@pytest.mark.parametrize("path", FORMATS + BUNDLED, ids=lambda path: path.stem)
+def test_a_session_replays_to_its_golden_lines(path):
+    """Byte for byte, line by line."""
+    golden = (SESSIONS / "golden" / (path.stem + ".txt")).read_text(encoding="utf-8").splitlines()
+    assert [publication.to_json() for publication in publications_of(path)] == golden
+
+
+def test_every_golden_file_belongs_to_a_session():
+    """No golden file is left over, none is missing."""
+    stems = [path.stem for path in FORMATS + BUNDLED]
+    assert len(stems) == len(set(stems))
+    assert sorted(path.stem for path in (SESSIONS / "golden").iterdir()) == sorted(stems)
+
+
+def test_format_1_0_has_everything():
+    """The first format file shows every kind and every phase, so that a later version cannot forget one."""
+    path = SESSIONS / "formats" / "1.0.jsonl"
+    events = events_of(path)
+    kinds = {kind_of(one.fact) for one in events}
+    assert set(KINDS) == kinds - {"BalancingSeen"}
+    assert "BalancingSeen" in kinds - set(KINDS), "a kind that nobody knows"
+    assert any(one.unread for one in events), "a field that nobody knows"
+    assert any(isinstance(one.fact, ReadingTaken) and one.fact.altered for one in events)
+    assert {one.boot for one in events} == {1, 2}
+    assert [kind_of(one.fact) for one in events].count("SessionStarted") == 2
+    published = publications_of(path)
+    assert {publication.phase for publication in published} == {Phase.LIVE, Phase.STALE, Phase.LOST, Phase.GONE}
+    assert [publication.change for publication in published].count("joined") == 3, "come, gone, come back, second boot"
+
+
+def test_a_session_that_was_killed_leaves_at_the_next_start():
+    """In the format file the first session has no end: its service leaves before the second one begins."""
+    published = publications_of(SESSIONS / "formats" / "1.0.jsonl")
+    first = [publication for publication in published if publication.boot == 1]
+    assert (first[-1].change, first[-1].uptime_s) == ("left", 200)
+
+
+@pytest.mark.parametrize("name", sorted(bundled_sessions.PLANS))
+def test_a_bundled_session_is_what_its_plan_builds(name):
+    """The bundled sessions are made of captured frames only, by the plan that names their sources."""
+    assert (bundled_sessions.SESSIONS / name).read_text(encoding="utf-8") == bundled_sessions.build(name)
+
+
+def test_every_bundled_session_has_a_plan():
+    """No session is bundled whose frames have no source."""
+    assert [path.name for path in BUNDLED] == sorted(bundled_sessions.PLANS)
