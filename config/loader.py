@@ -32,7 +32,7 @@ def read_file(path: Path) -> Tuple[Values, List[str]]:
             continue
         where = "{} line {}".format(path, number)
         name, equals, value = (part.strip() for part in line.partition("="))
-        if not equals:
+        if not equals or not name:
             raise ConfigError("{}: {!r} is no line NAME = VALUE".format(where, line))
         option = OPTIONS.get(name.upper())
         if option is None:

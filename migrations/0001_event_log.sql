@@ -47,6 +47,12 @@ BEGIN
     SELECT RAISE(ABORT, 'events are immutable');
 END;
 
+-- "INSERT OR REPLACE" would pass both triggers by.
+CREATE TRIGGER event_is_not_replaced BEFORE INSERT ON event WHEN EXISTS (SELECT 1 FROM event WHERE number = NEW.number)
+BEGIN
+    SELECT RAISE(ABORT, 'events are immutable');
+END;
+
 CREATE TRIGGER only_readings_are_deleted BEFORE DELETE ON event WHEN OLD.kind <> 1
 BEGIN
     SELECT RAISE(ABORT, 'only raw readings may be deleted');

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from pathlib import Path
-from typing import List, Tuple
+from typing import Any, Iterable, List, Optional, Tuple
 
 import aiosqlite
 
@@ -98,26 +98,40 @@ async def connect(path: Path, *, read_only: bool = False, immutable: bool = Fals
         raise StorageError("cannot open the database {}: {}".format(path, error)) from None
 
 
-async def _value(db: aiosqlite.Connection, sql: str) -> int:
-    async with db.execute(sql) as cursor:
-        row = await cursor.fetchone()
-    return int(row[0]) if row and row[0] is not None else 0
-
-
-async def check_ours(db: aiosqlite.Connection, path: Path) -> int:
-    """The number of the newest migration applied, 0 for an empty file. Raises :class:`StorageError`."""
+async def fetch_all(db: aiosqlite.Connection, path: Path, sql: str, values: Iterable[Any] = ()) -> List[sqlite3.Row]:
+    """The rows of a query. Raises :class:`StorageError`, a :class:`DatabaseDamaged` if the content is broken."""
     try:
-        tables = await _value(db, "SELECT count(*) FROM sqlite_master")
-        ours = await _value(db, "PRAGMA application_id") == APPLICATION_ID
-        if tables and not ours:
-            raise _not_ours(path)
-        applied = await _value(db, "SELECT max(number) FROM migration") if tables else 0
+        async with db.execute(sql, values) as cursor:
+            return list(await cursor.fetchall())
     except sqlite3.OperationalError as error:
         if "malformed" in str(error) or "no such table" in str(error):
             raise DatabaseDamaged(path, str(error)) from None
         raise StorageError("cannot read the database {}: {}".format(path, error)) from None
     except sqlite3.DatabaseError as error:
         raise DatabaseDamaged(path, str(error)) from None
+
+
+async def fetch_one(
+    db: aiosqlite.Connection, path: Path, sql: str, values: Iterable[Any] = ()
+) -> Optional[sqlite3.Row]:
+    """The first row of a query, if any. Raises as :func:`fetch_all`."""
+    rows = await fetch_all(db, path, sql, values)
+    return rows[0] if rows else None
+
+
+async def fetch_number(db: aiosqlite.Connection, path: Path, sql: str, values: Iterable[Any] = ()) -> Optional[int]:
+    """The one number of a query, ``None`` for NULL or no row. Raises as :func:`fetch_all`."""
+    row = await fetch_one(db, path, sql, values)
+    return None if row is None or row[0] is None else int(row[0])
+
+
+async def check_ours(db: aiosqlite.Connection, path: Path) -> int:
+    """The number of the newest migration applied, 0 for an empty file. Raises as :func:`fetch_all`."""
+    if not await fetch_number(db, path, "SELECT count(*) FROM sqlite_master"):
+        return 0
+    if await fetch_number(db, path, "PRAGMA application_id") != APPLICATION_ID:
+        raise _not_ours(path)
+    applied = await fetch_number(db, path, "SELECT max(number) FROM migration") or 0
     newest = migrations()[-1][0]
     if applied > newest:
         raise StorageError(
@@ -165,13 +179,7 @@ async def _apply(db: aiosqlite.Connection, path: Path, sql: str, record: Tuple[i
 
 async def check_integrity(db: aiosqlite.Connection, path: Path) -> None:
     """Read every page. Raises :class:`DatabaseDamaged` with the first fault."""
-    try:
-        async with db.execute("PRAGMA quick_check(1)") as cursor:
-            row = await cursor.fetchone()
-    except sqlite3.OperationalError as error:
-        raise StorageError("cannot check the database {}: {}".format(path, error)) from None
-    except sqlite3.DatabaseError as error:
-        raise DatabaseDamaged(path, str(error)) from None
+    row = await fetch_one(db, path, "PRAGMA quick_check(1)")
     if row is None or row[0] != "ok":
         raise DatabaseDamaged(path, row[0] if row else "no answer")
 

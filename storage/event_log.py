@@ -25,6 +25,8 @@ from storage.database import (
     check_file,
     check_integrity,
     connect,
+    fetch_number,
+    fetch_one,
     inspect,
     migrate,
     set_aside,
@@ -102,9 +104,8 @@ class EventLog:
             if exists and self.path.stat().st_size <= QUICK_CHECK_BYTES:
                 await check_integrity(db, self.path)
             await migrate(db, self.path, self._wall_us())
-            self._names = await Dictionaries.load(db)
-            async with db.execute("SELECT max(number) FROM event") as cursor:
-                row = await cursor.fetchone()
+            self._names = await Dictionaries.load(db, self.path)
+            newest = await fetch_number(db, self.path, "SELECT max(number) FROM event")
         except sqlite3.OperationalError as error:
             await db.close()
             raise StorageError("cannot use the database {}: {}".format(self.path, error)) from None
@@ -115,8 +116,7 @@ class EventLog:
             await db.close()
             raise
         self._db = db
-        if row is not None and row[0] is not None:
-            self.next_number = max(self.next_number, int(row[0]) + 1)
+        self.next_number = max(self.next_number, (newest or 0) + 1)
 
     async def _begin_anew(self, reason: str) -> None:
         """Set the damaged file aside and start an empty one that can be read and replayed by itself."""
@@ -136,19 +136,22 @@ class EventLog:
     async def begin_boot(self, boot_id: str, uptime_us: int) -> int:
         """The number of this boot: that of the last event if it is the same boot and time went on, else a new one."""
         self._boot, self._boot_is_stored = (1, boot_id), False
-        if self._db is None:  # a file that could not be begun anew yet: it will hold this boot only
-            return 1
-        async with self._db.execute("SELECT number, boot_id FROM boot ORDER BY number DESC LIMIT 1") as cursor:
-            last = await cursor.fetchone()
-        sql = "SELECT uptime_us FROM event WHERE boot = ? ORDER BY number DESC LIMIT 1"
-        if last is not None and last[1] == boot_id:
-            async with self._db.execute(sql, (last[0],)) as cursor:
-                newest = await cursor.fetchone()
-            if newest is None or newest[0] <= uptime_us:
-                self._boot, self._boot_is_stored = (int(last[0]), boot_id), True
-                return self._boot[0]
-        self._boot = ((int(last[0]) if last else 0) + 1, boot_id)
+        try:
+            if self._db is not None:  # else a file that could not be begun anew yet: it will hold this boot only
+                self._boot, self._boot_is_stored = await self._find_boot(self._db, boot_id, uptime_us)
+        except DatabaseDamaged as damage:
+            await self._begin_anew(damage.reason)
         return self._boot[0]
+
+    async def _find_boot(self, db: aiosqlite.Connection, boot_id: str, uptime_us: int) -> Tuple[Tuple[int, str], bool]:
+        last = await fetch_one(db, self.path, "SELECT number, boot_id FROM boot ORDER BY number DESC LIMIT 1")
+        if last is None:
+            return (1, boot_id), False
+        sql = "SELECT uptime_us FROM event WHERE boot = ? ORDER BY number DESC LIMIT 1"
+        newest_us = await fetch_number(db, self.path, sql, (last[0],))
+        if last[1] == boot_id and (newest_us is None or newest_us <= uptime_us):
+            return (int(last[0]), boot_id), True
+        return (int(last[0]) + 1, boot_id), False
 
     @property
     def waiting(self) -> int:
@@ -174,8 +177,11 @@ class EventLog:
         if self._db is None:
             return None
         sql = "SELECT number, state FROM snapshot WHERE name = ? AND version = ?"
-        async with self._db.execute(sql, (name, version)) as cursor:
-            row = await cursor.fetchone()
+        try:
+            row = await fetch_one(self._db, self.path, sql, (name, version))
+        except DatabaseDamaged as damage:
+            await self._begin_anew(damage.reason)
+            return None
         return None if row is None else (int(row[0]), json.loads(row[1]))
 
     async def reader(self) -> EventReader:

@@ -8,9 +8,9 @@ from typing import AsyncIterator, List, Optional, Tuple, Type
 
 import aiosqlite
 
-from core.events import Event
-from storage.database import StorageError, check_file, connect, inspect
-from storage.rows import SELECT_EVENTS, Dictionaries, RowReader
+from core.events import Event, EventError
+from storage.database import StorageError, check_file, connect, fetch_all, fetch_number, fetch_one, inspect
+from storage.rows import SELECT_EVENTS, Dictionaries, Row, RowReader
 
 _CHUNK = 1000
 READING_KIND = 1
@@ -20,8 +20,9 @@ READING_KIND = 1
 class EventReader:
     """A read-only connection of its own; use as ``async with await EventReader.open(path) as reader``."""
 
-    def __init__(self, db: aiosqlite.Connection, names: Dictionaries) -> None:
+    def __init__(self, db: aiosqlite.Connection, path: Path, names: Dictionaries) -> None:
         self._db = db
+        self._path = path
         self._names = names
 
     @classmethod
@@ -33,7 +34,7 @@ class EventReader:
             raise StorageError("the database {} {}".format(path, found))
         db = await connect(path, read_only=True)
         try:
-            return cls(db, await Dictionaries.load(db))
+            return cls(db, path, await Dictionaries.load(db, path))
         except BaseException:
             await db.close()
             raise
@@ -49,23 +50,31 @@ class EventReader:
     async def events(
         self, start: int = 0, stop: Optional[int] = None, *, readings: bool = True
     ) -> AsyncIterator[Event]:
-        """Events with start <= number < stop, in order; *readings* False leaves the raw readings out."""
+        """Events with start <= number < stop, in order; *readings* False leaves the raw readings out.
+
+        Raises :class:`StorageError` for a damaged page or an event of a newer program.
+        """
         sql = SELECT_EVENTS + " WHERE number >= ?{}{} ORDER BY number LIMIT {}".format(
             "" if stop is None else " AND number < {}".format(int(stop)),
             "" if readings else " AND kind <> {}".format(READING_KIND),
             _CHUNK,
         )
         while True:
-            async with self._db.execute(sql, (start,)) as cursor:
-                rows = await cursor.fetchall()
+            rows = await fetch_all(self._db, self._path, sql, (start,))
             # After the rows: what they refer to was committed with them, perhaps since the last look.
-            self._names = await Dictionaries.load(self._db)
+            self._names = await Dictionaries.load(self._db, self._path)
             reader = RowReader(self._names)
             for row in rows:
                 start = row[0] + 1
-                yield reader.event(row)  # type: ignore[arg-type]
+                yield self._event(reader, tuple(row))
             if not rows:
                 return
+
+    def _event(self, reader: RowReader, row: Row) -> Event:
+        try:
+            return reader.event(row)
+        except EventError as error:
+            raise StorageError("the database {}: {}".format(self._path, error)) from None
 
     async def number_at(self, boot: int, uptime_us: int) -> int:
         """The number of the first event at or after this instant, by binary search; one past the end if none is."""
@@ -96,18 +105,16 @@ class EventReader:
 
     async def session_before(self, number: int) -> Optional[int]:
         """The number of the SessionStarted in force at event *number*."""
-        async with self._db.execute("SELECT max(number) FROM session_start WHERE number <= ?", (number,)) as cursor:
-            row = await cursor.fetchone()
-        return None if row is None or row[0] is None else int(row[0])
+        sql = "SELECT max(number) FROM session_start WHERE number <= ?"
+        return await fetch_number(self._db, self._path, sql, (number,))
 
     async def _bounds(self) -> Tuple[int, int]:
-        async with self._db.execute("SELECT min(number), max(number) FROM event") as cursor:
-            row = await cursor.fetchone()
-        return (0, 0) if row is None or row[0] is None else (int(row[0]), int(row[1]) + 1)
+        lowest = await fetch_number(self._db, self._path, "SELECT min(number) FROM event")
+        highest = await fetch_number(self._db, self._path, "SELECT max(number) FROM event")
+        return (0, 0) if lowest is None or highest is None else (lowest, highest + 1)
 
     async def _probe(self, number: int) -> Tuple[int, Tuple[int, int]]:
         sql = "SELECT number, boot, uptime_us FROM event WHERE number >= ? ORDER BY number LIMIT 1"
-        async with self._db.execute(sql, (number,)) as cursor:
-            row = await cursor.fetchone()
+        row = await fetch_one(self._db, self._path, sql, (number,))
         assert row is not None
         return int(row[0]), (int(row[1]), int(row[2]))

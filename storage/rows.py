@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_right
+from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple
 
 import aiosqlite
@@ -15,6 +16,7 @@ from attrs import frozen
 
 from core.events import Event, EventError, ReadingTaken, event_from, kind_of, payload_of, version_of
 from core.sequencer import STEP_US
+from storage.database import fetch_all
 
 Row = Tuple[int, int, int, int, int, int, Optional[int], Any]
 Source = Tuple[str, str]
@@ -59,16 +61,14 @@ class Dictionaries:
         return other
 
     @classmethod
-    async def load(cls, db: aiosqlite.Connection) -> Dictionaries:
-        """All small tables of *db*."""
+    async def load(cls, db: aiosqlite.Connection, path: Path) -> Dictionaries:
+        """All small tables of *db*. Raises :class:`StorageError`."""
         loaded = cls()
-        async with db.execute("SELECT name, id FROM kind") as cursor:
-            loaded.kinds = {name: number async for name, number in cursor}
-        async with db.execute("SELECT battery, protocol, id FROM source") as cursor:
-            loaded.sources = {(battery, protocol): number async for battery, protocol, number in cursor}
+        loaded.kinds = {name: number for name, number in await fetch_all(db, path, "SELECT name, id FROM kind")}
+        for battery, protocol, number in await fetch_all(db, path, "SELECT battery, protocol, id FROM source"):
+            loaded.sources[(battery, protocol)] = number
         sql = "SELECT from_number, boot, uptime_from_us, wall_offset_us FROM clock ORDER BY from_number"
-        async with db.execute(sql) as cursor:
-            loaded.clock = [ClockSegment(*row) async for row in cursor]
+        loaded.clock = [ClockSegment(*row) for row in await fetch_all(db, path, sql)]
         loaded._starts = [segment.from_number for segment in loaded.clock]
         return loaded
 

@@ -121,7 +121,7 @@ class SessionReader:
             raise self._fail("this is no session of dbus-btbattery")
         version = str(values.get("version", ""))
         major = version.partition(".")[0]
-        if not major.isdigit():
+        if not major.isdecimal():
             raise self._fail("{!r} is no format version".format(version))
         if int(major) > MAJOR:
             raise self._fail(

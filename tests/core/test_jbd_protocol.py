@@ -121,6 +121,7 @@ def test_a_secret_with_zero_bytes_goes_too():
         (cells()[:9] + cells(), cells()[:9] + bytes(len(cells()))),
         (b"PANTRY", bytes(6)),
         (b"\xdd", b"\0"),
+        (b"\xdd\x03", b"\xdd\x03"),
         (b"", b""),
         (bytes.fromhex("ffaa1806f65465917dedc8"), None),
         (cells()[:9] + bytes.fromhex("ffaa1806f6"), None),

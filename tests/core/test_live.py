@@ -207,6 +207,13 @@ def test_a_killed_session_leaves():
     assert [Publication(1, 101, SERVICE, Phase.GONE, LEFT)] == left
 
 
+def test_a_session_that_ended_has_left_already():
+    """After an orderly end the next start takes nothing off the bus a second time."""
+    view = LiveView()
+    published(*ANSWERED, (104.7, e.SessionEnded("stopped")), view=view)
+    assert view.fold(event(started(), 3.0, boot=2)) == []
+
+
 def test_a_restart_begins_in_start():
     """A new session knows nothing of the old: not on the bus until the battery answers again, with the new boot."""
     view = LiveView()
@@ -258,14 +265,12 @@ facts = st.one_of(
     st.sampled_from([reading(basic(), battery=OTHER), reading(cells(), battery=OTHER)]),
     st.sampled_from([e.LinkEstablished(BATTERY), e.LinkLost(BATTERY, "dropped"), e.ClockStepped(5), started(TWO)]),
 )
-gaps_us = st.one_of(
-    st.integers(0, 3_000_000), st.sampled_from([1_000_000, 500_000, 16_000_000, 125_000_000, 400_000_000])
-)
-looks = st.lists(st.integers(0, 400_000_000), max_size=5)
+gaps_us = st.one_of(st.integers(0, 3_000_000), st.sampled_from([1_000_000, 16_000_000, 125_000_000, 380_000_000]))
+looks = st.lists(st.integers(0, 380_000_000), max_size=5)
 
 
-@given(st.lists(st.tuples(gaps_us, facts, looks), max_size=25), st.sampled_from([0, 17_000_000, 500_000_000]))
-@settings(max_examples=150)
+@given(st.lists(st.tuples(gaps_us, facts, looks), max_size=15), st.sampled_from([0, 17_000_000, 500_000_000]))
+@settings(max_examples=60)
 def test_looking_more_often_changes_nothing(timed, rest_us):
     """Publications are the same whether one advances at any times between the events, or only with them."""
     lazy, eager, expected, found = LiveView(), LiveView(), [], []
@@ -275,7 +280,9 @@ def test_looking_more_often_changes_nothing(timed, rest_us):
     for before_us, now_us, (_, fact, looked) in zip(times_us, times_us[1:], timed):
         happened = evolve(event(fact), uptime_us=now_us)
         expected += lazy.fold(happened)
-        for look_us in sorted(before_us + after_us for after_us in looked if before_us + after_us <= now_us):
+        # A session that was killed has no ticks after its last event: nobody was there to look.
+        chances = [] if isinstance(fact, e.SessionStarted) else looked
+        for look_us in sorted(before_us + after_us for after_us in chances if before_us + after_us <= now_us):
             found += eager.advance(look_us)
         found += eager.fold(happened)
     end_us = times_us[-1] + rest_us

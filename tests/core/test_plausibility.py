@@ -64,6 +64,7 @@ def test_reasons_are_readable():
         ({}, (3300, 3300, 3300, 3800), 0, []),
         ({"voltage_mv": 20_000}, (3300, 3300, 3300, 3800), 0, ["voltage"]),
         ({"voltage_mv": 20_000}, (3300, 3300, 3300, 3801), 0, ["cell 4", "voltage"]),
+        ({}, (2000, 2000, 3300, 3300), 0, ["cell 1", "cell 2", "voltage"]),
         ({"cell_count": 5}, (), 0, ["cell_count"]),
         ({"cell_count": 5}, (3300, 0, 3300, 3300), 0, ["cell 2", "cell_count"]),
         ({"cell_count": 0}, (), 0, []),

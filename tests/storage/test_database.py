@@ -338,7 +338,7 @@ async def test_a_check_that_cannot_be_made_is_no_damage(tmp_path):
     with closing(sqlite3.connect(str(path))) as other:
         other.execute("PRAGMA locking_mode=EXCLUSIVE")
         other.execute("BEGIN EXCLUSIVE")
-        with pytest.raises(StorageError, match=r"cannot check the database .*: database is locked") as caught:
+        with pytest.raises(StorageError, match=r"cannot read the database .*: database is locked") as caught:
             await check_integrity(db, path)
     await db.close()
     assert not isinstance(caught.value, DatabaseDamaged)

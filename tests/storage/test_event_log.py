@@ -127,6 +127,18 @@ async def test_a_boot_goes_on_when_its_readings_are_gone(tmp_path):
     assert await begin(path, "boot-1", 0) == 1
 
 
+async def test_an_event_cannot_be_replaced(tmp_path):
+    """INSERT OR REPLACE, which no trigger on UPDATE or DELETE sees, is refused as well."""
+    path = tmp_path / "log.db"
+    await write_log(path, some_events(3))
+    with pytest.raises(sqlite3.IntegrityError, match="events are immutable"):
+        query(
+            path,
+            "INSERT OR REPLACE INTO event SELECT 2, boot, 0, 0, kind, 1, source, payload FROM event WHERE number = 1",
+        )
+    assert await read_log(path) == some_events(3)
+
+
 @pytest.mark.parametrize("column", ["boot", "uptime_us", "wall_drift_us", "kind", "version", "source", "payload"])
 async def test_an_event_cannot_be_changed(tmp_path, column):
     """The database itself refuses every UPDATE, of readings as well."""

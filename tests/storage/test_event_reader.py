@@ -5,8 +5,9 @@ import random
 import pytest
 
 import storage.event_reader
-from core.events import ClockStepped, EventError, LinkLost, SessionEnded, SettingChanged
+from core.events import ClockStepped, LinkLost, SessionEnded, SettingChanged
 from core.sequencer import Sequencer
+from storage.database import StorageError
 from storage.event_reader import EventReader
 from tests.storage.logs import (
     BATTERY,
@@ -205,7 +206,7 @@ async def test_a_payload_that_is_no_json_is_named(tmp_path):
     path = tmp_path / "log.db"
     await write_log(path, some_events(2))
     query(path, "INSERT INTO event SELECT 3, boot, uptime_us, 0, kind, 1, NULL, '{' FROM event WHERE number = 1")
-    with pytest.raises(EventError, match="event 3: the payload is not JSON"):
+    with pytest.raises(StorageError, match="event 3: the payload is not JSON"):
         await read_log(path)
 
 
@@ -214,7 +215,7 @@ async def test_a_kind_of_a_newer_version_is_named(tmp_path):
     path = tmp_path / "log.db"
     await write_log(path, some_events(2))
     query(path, "INSERT INTO event SELECT 3, boot, uptime_us, 0, kind, 2, NULL, '{}' FROM event WHERE number = 1")
-    with pytest.raises(EventError, match="event 3: SessionStarted of version 2 was written by a newer program"):
+    with pytest.raises(StorageError, match="event 3: SessionStarted of version 2 was written by a newer program"):
         await read_log(path)
 
 

@@ -340,7 +340,6 @@ def test_a_disk_that_is_full_on_the_way_is_told(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.xfail(strict=True, raises=ValueError, reason="isdigit() is true for a superscript, int() refuses it")
 def test_a_version_of_strange_digits_is_told(tmp_path):
     """What only looks like a number is no format version."""
     path = write(tmp_path / "s.jsonl", {**HEADER_VALUES, "version": "\u00b2.0"})
