@@ -61,6 +61,7 @@ class BatteryReader:
         self._failed_connects = 0
         self._recorded_cause: Optional[str] = None
         self._established = False
+        self._readings = 0
 
     async def run(self) -> None:
         """Connect and read, for ever."""
@@ -104,10 +105,10 @@ class BatteryReader:
         silent = 0
         while True:
             next_cycle_us = self._clock.uptime_us() + int(self._poll_s * 1e6)
-            answered = 0
+            answered, readings = 0, self._readings
             for request in self._protocol.poll_requests:
                 answered += await self._ask(link, conversation, request)
-            silent = 0 if answered else silent + 1
+            silent = silent + 1 if self._readings == readings else 0
             if silent >= SILENT_CYCLES:
                 raise LinkDropped(CAUSE_SILENT, "{} cycles without an answer".format(silent))
             if answered == len(self._protocol.poll_requests) and once:
@@ -144,6 +145,7 @@ class BatteryReader:
         for outcome in outcomes:
             if isinstance(outcome, Answer):
                 self._note_established(link)
+                self._readings += 1
                 self._record(ReadingTaken(self._battery, self._protocol.name, outcome.frame))
                 answered = answered or (request is not None and outcome.request == request)
             elif outcome.reason != NOISE:

@@ -64,7 +64,8 @@ class Dictionaries:
     async def load(cls, db: aiosqlite.Connection, path: Path) -> Dictionaries:
         """All small tables of *db*. Raises :class:`StorageError`."""
         loaded = cls()
-        loaded.kinds = {name: number for name, number in await fetch_all(db, path, "SELECT name, id FROM kind")}
+        for name, number in await fetch_all(db, path, "SELECT name, id FROM kind"):
+            loaded.kinds[name] = number
         for battery, protocol, number in await fetch_all(db, path, "SELECT battery, protocol, id FROM source"):
             loaded.sources[(battery, protocol)] = number
         sql = "SELECT from_number, boot, uptime_from_us, wall_offset_us FROM clock ORDER BY from_number"

@@ -116,7 +116,7 @@ class BasicInformation:
 
     @property
     def unit_ma(self) -> int:
-        """MA (and mAh) per count: 10, or 100 where a board too large for 16 bits says so.
+        """Milliampere (and mAh) per count: 10, or 100 where a board too large for 16 bits says so.
 
         Vendor V9: FET bit 7. aiobmsble 0.31 finds the flag in bit 7 of the first tail byte, which as
         humidity could never be set. Either is honoured.
