@@ -7,6 +7,7 @@ The running program and a replay drive the same object in the same way, so they 
 from __future__ import annotations
 
 import json
+from copy import deepcopy
 from typing import Any, Dict, List, Mapping, Optional
 
 from attrs import field, frozen
@@ -164,15 +165,20 @@ class Remembered:
     """What must survive a restart: a fold over settings, small enough to be saved with a commit."""
 
     def __init__(self, state: Optional[Mapping[str, Any]] = None) -> None:
-        self.state: Dict[str, Any] = json.loads(json.dumps(state or {}))
+        self._state: Dict[str, Any] = deepcopy(dict(state or {}))
+
+    @property
+    def state(self) -> Dict[str, Any]:
+        """As plain JSON values; a copy, for an event must not change when the next setting is written."""
+        return deepcopy(self._state)
 
     def fold(self, event: Event) -> bool:
         """Take in *event*; whether it changed anything."""
         fact = event.fact
         if not isinstance(fact, SettingChanged):
             return False
-        settings = self.state.setdefault("settings", {}).setdefault(fact.battery, {})
-        changed = bool(settings.get(fact.setting) != fact.value)
+        settings = self._state.setdefault("settings", {}).setdefault(fact.battery, {})
+        changed = fact.setting not in settings or bool(settings[fact.setting] != fact.value)
         settings[fact.setting] = fact.value
         return changed
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import signal
 from typing import Dict, List, Protocol, TextIO
 
 from attrs import define, field
@@ -26,11 +28,19 @@ class JsonLines:
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
+        self._has_reader = True
 
     def publish(self, publication: Publication) -> None:
-        """See :class:`Output`."""
-        self._stream.write(publication.to_json() + "\n")
-        self._stream.flush()
+        """See :class:`Output`. When the reader has gone (``| head``), the program is asked to stop."""
+        if not self._has_reader:
+            return
+        try:
+            self._stream.write(publication.to_json() + "\n")
+            self._stream.flush()
+        except BrokenPipeError:
+            self._has_reader = False
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
+            os.kill(os.getpid(), signal.SIGTERM)
 
 
 @define
