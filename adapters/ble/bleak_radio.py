@@ -50,7 +50,7 @@ class BleakRadio(Radio):
             try:
                 device = await BleakScanner.find_device_by_address(self._address, timeout=FIND_S)
             except _BLUEZ_ERRORS as error:
-                raise LinkDropped(CAUSE_CONNECT, "scan: {}".format(error or type(error).__name__)) from None
+                raise LinkDropped(CAUSE_CONNECT, "scan: {}".format(str(error) or type(error).__name__)) from None
             if device is None:
                 raise LinkDropped(CAUSE_NOT_FOUND, "{} does not advertise".format(self._address))
             link = _BleakLink(device, self._protocol)
@@ -116,7 +116,8 @@ async def scan(seconds: float) -> List[Advertisement]:
     try:
         found: Dict[str, Tuple[Any, Any]] = await BleakScanner.discover(timeout=seconds, return_adv=True)
     except _BLUEZ_ERRORS as error:
-        raise ScanFailed("cannot scan: {}".format(error or type(error).__name__)) from None
+        reason = str(error) or type(error).__name__
+        raise ScanFailed("cannot scan: {}; is Bluetooth switched on, and BlueZ running?".format(reason)) from None
     return [
         Advertisement(device.address, heard.local_name or device.name, heard.rssi, tuple(heard.service_uuids))
         for device, heard in found.values()

@@ -13,14 +13,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Mapping
 
 from dbus_next import Message, MessageFlag, MessageType
 from dbus_next.aio import MessageBus
 from dbus_next.errors import AuthError, InvalidAddressError
 
 from adapters.dbus.address import BusUnavailable
-from adapters.dbus.tree import BUS_ITEM, Call, CallError, ServiceTree
+from adapters.dbus.items_changed import ItemsChanged
+from adapters.dbus.tree import Call, CallError, ServiceTree
+from core.paths import Value
 
 log = logging.getLogger(__name__)
 
@@ -91,19 +93,9 @@ class BusConnection:
         """Give *name* back. Raises :class:`ConnectionLost`."""
         await self._call_daemon("ReleaseName", "s", [name])
 
-    def signal_items_changed(self, items: Dict[str, Any]) -> None:
-        """Queue one ItemsChanged for *items*, full path -> Value and Text."""
-        self._enqueue(
-            Message(
-                message_type=MessageType.SIGNAL,
-                flags=MessageFlag.NO_REPLY_EXPECTED,
-                path="/",
-                interface=BUS_ITEM,
-                member="ItemsChanged",
-                signature="a{sa{sv}}",
-                body=[items],
-            )
-        )
+    def signal_items_changed(self, items: Mapping[str, Value]) -> None:
+        """Queue one ItemsChanged for *items*."""
+        self._enqueue(ItemsChanged(items))
 
     def _enqueue(self, message: Message) -> None:
         if self._queue.qsize() >= MAX_QUEUED:

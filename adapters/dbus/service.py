@@ -11,7 +11,6 @@ from typing import Dict
 from adapters.dbus.address import BusUnavailable
 from adapters.dbus.connection import BusConnection, ConnectionLost
 from adapters.dbus.tree import ServiceTree, Write
-from adapters.dbus.wire import item
 from core.live import CHANGED, JOINED, LEFT, Publication
 from core.paths import Value
 
@@ -103,7 +102,7 @@ class BusService:
             self._free.set()
         if self._owned and self._changes:
             changes, self._changes = self._changes, {}
-            connection.signal_items_changed({path: item(path, value) for path, value in changes.items()})
+            connection.signal_items_changed(changes)
 
     async def wait_released(self) -> None:
         """Return when the name is not ours."""
