@@ -16,7 +16,7 @@ from core.configuration import Configuration, configuration_from
 from core.events import Event, SessionStarted
 from core.live import TICK_US, LiveView, Publication
 from core.publication import BUS_NAME_PREFIX
-from core.writes import REFUSED
+from core.writes import NOT_WRITABLE
 from service.bus import Bus, open_bus
 from service.outputs import JsonLines, LogLines, Output, Picture, summary
 from service.status_screen import StatusScreen
@@ -68,7 +68,7 @@ class Replay:
             for battery in configuration.batteries:
                 name = BUS_NAME_PREFIX + battery.battery
                 if name not in self._services:
-                    service = BusService(name, self._bus.address, lambda path, value: REFUSED)
+                    service = BusService(name, self._bus.address, lambda path, value: NOT_WRITABLE)
                     self._services[name] = service
                     self._tasks.append(asyncio.ensure_future(service.run()))
         return event
