@@ -36,6 +36,7 @@ BACKOFF_S = (2.0, 5.0, 10.0, 20.0, 30.0)
 JITTER = 0.25
 
 CAUSE_TIMEOUT = "connect timed out"
+CAUSE_FAILED = "reader failed"
 CAUSE_SILENT = "battery silent"
 
 
@@ -70,6 +71,11 @@ class BatteryReader:
                 await self._one_link()
             except LinkDropped as dropped:
                 self._note_loss(dropped)
+            except asyncio.CancelledError:
+                raise
+            except BaseException as error:  # not ours to handle, but the link is gone with it
+                self._note_loss(LinkDropped(CAUSE_FAILED, type(error).__name__))
+                raise
             await self._clock.sleep(self._pause_s())
 
     def _pause_s(self) -> float:
@@ -86,10 +92,11 @@ class BatteryReader:
         self._established = False
 
     async def _one_link(self) -> None:
-        try:
-            link = await self._clock.wait_for(self._radio.connect(), CONNECT_S)
-        except asyncio.TimeoutError:
-            raise LinkDropped(CAUSE_TIMEOUT) from None
+        async with self._radio.turn:  # waiting for other batteries is not part of the deadline
+            try:
+                link = await self._clock.wait_for(self._radio.connect(), CONNECT_S)
+            except asyncio.TimeoutError:
+                raise LinkDropped(CAUSE_TIMEOUT) from None
         try:
             await self._poll(link)
         finally:

@@ -36,6 +36,7 @@ class InProcessRadio(Radio):
     """Reaches one :class:`Peripheral`, which is switched on at the first connect."""
 
     def __init__(self, peripheral: Peripheral, clock: Clock) -> None:
+        super().__init__()
         self._peripheral = peripheral
         self._clock = clock
         self._switched_on_us: Optional[int] = None

@@ -74,7 +74,10 @@ class Link(ABC):
 
 
 class Radio(ABC):
-    """Reaches one battery."""
+    """Reaches one battery. *turn* is held while connecting; radios of one adapter share it."""
+
+    def __init__(self, turn: Optional[asyncio.Lock] = None) -> None:
+        self.turn = turn or asyncio.Lock()
 
     @abstractmethod
     async def connect(self) -> Link:

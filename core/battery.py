@@ -70,6 +70,11 @@ class Battery:
             apart_us = self._pack_uptime_us - self._cells_uptime_us
             self.marks.update(implausible_cells(self.pack, self.cells, apart_us))
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether pack and cells have both been read."""
+        return self.pack is not None and self.cells is not None
+
     def age_s(self, now_us: int) -> Optional[float]:
         """Seconds since the older of the latest pack and the latest cell reading; ``None`` before both came."""
         if self.pack is None or self.cells is None:

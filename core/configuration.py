@@ -10,6 +10,7 @@ from attrs import asdict, fields, frozen
 
 MIN_LIVE_S = 15
 POLLS_PER_LIVE = 3
+_LIMIT = 2**31
 
 
 @frozen
@@ -67,7 +68,7 @@ def configuration_from(payload: Dict[str, Any]) -> Configuration:
     if not batteries or not isinstance(batteries, (list, tuple)) or not all(isinstance(b, dict) for b in batteries):
         raise ValueError("the configuration names no batteries")
     for name, value in known.items():
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < _LIMIT:
             raise ValueError("the configuration has {} = {!r}, which is no number".format(name, value))
     return Configuration(batteries=tuple(_battery_from(battery) for battery in batteries), **known)
 

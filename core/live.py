@@ -132,6 +132,9 @@ class LiveView:
     def advance(self, uptime_us: int) -> List[Publication]:
         """Evaluate every tick up to and including *uptime_us*."""
         publications: List[Publication] = []
+        if self._next_tick_us is not None and all(not battery.is_complete for battery in self._by_battery.values()):
+            # Nobody has answered yet: those ticks are empty, and in an export they may be days of them.
+            self._next_tick_us = max(self._next_tick_us, (uptime_us // TICK_US + 1) * TICK_US)
         while self._next_tick_us is not None and self._next_tick_us <= uptime_us:
             for service in self._services:
                 publication = service.evaluate(self._boot, self._next_tick_us, self._program)

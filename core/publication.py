@@ -134,12 +134,13 @@ def _held(battery: Battery) -> Items:
     consumed_mah = None if installed_mah is None or remaining_mah is None else min(0, remaining_mah - installed_mah)
     soc_permille = pack.soc_permille if pack and plausibility.SOC not in battery.marks else None
     counts = battery.counters.counts if battery.counters else {}
+    disputed = plausibility.CELL_COUNT in battery.marks
     return {
         "/Soc": _per_thousand(soc_permille, 10.0),
         "/Capacity": _per_thousand(remaining_mah),
         "/InstalledCapacity": _per_thousand(installed_mah),
         "/ConsumedAmphours": _per_thousand(consumed_mah),
-        "/System/NrOfCellsPerBattery": len(battery.cell_voltages_mv()) or None,
+        "/System/NrOfCellsPerBattery": None if disputed else len(battery.cell_voltages_mv()) or None,
         "/History/ChargeCycles": pack.cycles if pack else None,
         "/History/LowVoltageAlarms": counts.get("pack_undervoltage"),
         "/History/HighVoltageAlarms": counts.get("pack_overvoltage"),
@@ -210,8 +211,8 @@ def _cells(battery: Battery, phase: Phase) -> Items:
         voltage_path, balance_path, gui_path = _cell_paths(n)
         items[voltage_path] = items[gui_path] = mv / 1000 if live else None
         items[balance_path] = int(n in balancing) if live else None
-    lowest, highest = _extremes(list(enumerate(voltages_mv, 1)) if live else [])
     complete = live and plausibility.CELL_COUNT not in battery.marks
+    lowest, highest = _extremes(list(enumerate(voltages_mv, 1)) if complete else [])
     items.update(
         {
             "/System/MinCellVoltage": lowest[1] / 1000 if lowest else None,

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import logging
+import os
 from typing import Optional
 
 from adapters.dbus import BusUnavailable, PrivateBus, choose_address, probe
 from config.options import ConfigError
-from service.plan import on_venus
 
 log = logging.getLogger(__name__)
 
 PRIVATE_INSTANCE = 1
+_NAMED_BY = ("DBUS_SESSION_BUS_ADDRESS", "DBUS_SYSTEM_BUS_ADDRESS")
 
 
 class Bus:
@@ -26,6 +27,11 @@ class Bus:
         if self.private is not None:
             await self.private.stop()
 
+    def kill(self) -> None:
+        """The same at once, when time is up."""
+        if self.private is not None:
+            self.private.kill()
+
     def describe(self) -> str:
         """For the status."""
         if self.address is None:
@@ -36,15 +42,16 @@ class Bus:
 async def open_bus(option: Optional[str], *, may_be_private: bool) -> Bus:
     """The bus for ``--bus`` *option*. Raises :class:`BusUnavailable`.
 
-    *may_be_private*: batteries that are not real get a bus of our own where there is none, and always on a Victron
-    device, whose real system must not take them for batteries.
+    *may_be_private*: batteries that are not real go to a bus that the environment names, else to one of our own. They
+    never find their way to the system bus of the machine by themselves: on a Victron device they would be taken for
+    batteries, elsewhere its policy refuses the name.
     """
     if option == "none":
         return Bus(None)
     if option == "private":
         return await _private_bus()
-    if option is None and may_be_private and on_venus():
-        return await _private_bus()
+    if option is None and may_be_private and not any(name in os.environ for name in _NAMED_BY):
+        return await _own_bus()
     try:
         address = choose_address(option)
         await probe(address)
@@ -52,6 +59,10 @@ async def open_bus(option: Optional[str], *, may_be_private: bool) -> Bus:
     except BusUnavailable:
         if option is not None or not may_be_private:
             raise
+    return await _own_bus()
+
+
+async def _own_bus() -> Bus:
     if not PrivateBus.installed():
         log.warning("no D-Bus here, and no dbus-daemon to start one: running without publishing")
         return Bus(None)

@@ -11,7 +11,7 @@ import platform
 import signal
 import sys
 from pathlib import Path
-from typing import Any, Callable, List, Optional, Sequence
+from typing import Any, Awaitable, Callable, Optional, Sequence
 
 from service import PROGRAM, VERSION
 
@@ -36,6 +36,8 @@ def main(argv: Optional[Sequence[str]] = None, *, clock: Any = None) -> int:
 
 
 def _guarded(parsed: argparse.Namespace, clock: Any) -> int:
+    if parsed.command == "version":
+        return _version()
     from adapters.dbus import BusUnavailable, NameTaken
     from config.options import ConfigError
     from core.protocols import UnknownProtocol
@@ -65,18 +67,28 @@ def _dispatch(parsed: argparse.Namespace, clock: Any) -> int:
     if parsed.command == "replay":
         from service.replay import replay_command
 
-        return asyncio.run(replay_command(parsed))
+        return asyncio.run(_until_sigterm(replay_command(parsed), stopped=0))
     if parsed.command == "session":
         from service.session_commands import export_command
 
-        return asyncio.run(export_command(parsed))
+        return asyncio.run(_until_sigterm(export_command(parsed), stopped=1))
     if parsed.command == "decode":
         from service.decode import decode_command
 
         return decode_command(parsed)
     if parsed.command == "scan":
         return _scan(parsed)
-    return _check(parsed) if parsed.command == "check" else _version()
+    return _check(parsed)
+
+
+async def _until_sigterm(command: Awaitable[int], *, stopped: int) -> int:
+    """The exit code of *command*, or *stopped* when a SIGTERM ends it; either way it has cleaned up."""
+    task = asyncio.ensure_future(command)
+    asyncio.get_event_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    try:
+        return await task
+    except asyncio.CancelledError:
+        return stopped
 
 
 def _scan(parsed: argparse.Namespace) -> int:
@@ -209,10 +221,21 @@ def _add_session(commands: Any) -> None:
 
 def run_as_program(first: Sequence[str] = ()) -> None:
     """Entry of the launchers: *first* is put before what was typed."""
-    arguments: List[str] = [*first, *sys.argv[1:]]
-    code = main(arguments)
+    try:
+        code = main([*first, *sys.argv[1:]])
+    except ModuleNotFoundError as error:
+        code = _without_packages(error)
     sys.stdout.flush()
     sys.exit(code)
+
+
+def _without_packages(error: ModuleNotFoundError) -> int:
+    """Go on under the Python of ``make venv``, which has what this one lacks; else say what to do."""
+    prepared = Path(__file__).resolve().parent.parent / ".venv" / "bin" / "python"
+    if prepared.exists() and Path(sys.prefix).resolve() != prepared.parent.parent:
+        os.execv(str(prepared), [str(prepared), *sys.argv])
+    print("{}: {}; run `make venv` first".format(PROGRAM, error), file=sys.stderr)
+    return 1
 
 
 def exit_quietly_on_sigterm() -> None:

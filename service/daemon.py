@@ -48,7 +48,7 @@ class Daemon:
         *,
         clock: Clock,
         event_log: EventLog,
-        outputs: Sequence[Output],
+        outputs: Output,
         bus_address: Optional[str],
         commit_s: float,
     ) -> None:
@@ -101,10 +101,8 @@ class Daemon:
         snapshot = await self._log.load_snapshot(SNAPSHOT, SNAPSHOT_VERSION)
         number, state = snapshot if snapshot is not None else (0, {})
         self._remembered = Remembered(state)
-        if self._log.next_number > number + 1:
-            async with await self._log.reader() as reader:
-                async for event in reader.events(number + 1, readings=False):
-                    self._remembered_changed |= self._remembered.fold(event)
+        for event in await self._log.facts_since(number):
+            self._remembered_changed |= self._remembered.fold(event)
 
     def record(self, fact: Fact) -> None:
         """Something happened: number it, append it, show it. The only way into the log."""
@@ -118,11 +116,10 @@ class Daemon:
     def _dispatch(self, publications: List[Publication]) -> None:
         for publication in publications:
             self._awaited.discard(publication.service)
-            for output in self._outputs:
-                output.publish(publication)
             service = self._services.get(publication.service)
             if service is not None:
                 service.publish(publication)
+            self._outputs.publish(publication)
 
     def _writer(self, service: str) -> Callable[[str, Any], int]:
         def write(path: str, value: Any) -> int:

@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import signal
-from typing import Dict, List, Protocol, TextIO
+from typing import Dict, Iterable, List, Protocol, TextIO
 
 from attrs import define, field
 
@@ -21,6 +21,22 @@ class Output(Protocol):
 
     def publish(self, publication: Publication) -> None:
         """Must not wait."""
+
+
+class Outputs:
+    """Several outputs as one. One that fails (a full disk behind ``--print``) is given up, never the batteries."""
+
+    def __init__(self, outputs: Iterable[Output]) -> None:
+        self._outputs = list(outputs)
+
+    def publish(self, publication: Publication) -> None:
+        """See :class:`Output`."""
+        for output in list(self._outputs):
+            try:
+                output.publish(publication)
+            except OSError as error:
+                log.error("the %s are given up: %s", type(output).__name__, error)
+                self._outputs.remove(output)
 
 
 class JsonLines:

@@ -18,7 +18,7 @@ from config.addresses import Address, BluetoothAddress, RecordedAddress, Simulat
 from config.options import ConfigError
 from core import protocols
 from core.configuration import BatteryConfiguration, Configuration, configuration_from
-from core.events import LinkEstablished, LinkLost, ReadingTaken
+from core.events import Event, LinkEstablished, LinkLost, ReadingTaken, SessionStarted
 from storage.session_file import SessionReader
 
 VENUS_VERSION = Path("/opt/victronenergy/version")
@@ -92,10 +92,12 @@ def _recorded(address: RecordedAddress) -> List[PlannedBattery]:
         frames: Dict[str, List[Tuple[float, bytes]]] = {battery.battery: [] for battery in recorded}
         outages: Dict[str, List[Tuple[float, float]]] = {battery.battery: [] for battery in recorded}
         down: Dict[str, float] = {}
-        begin_us = now_s = None
+        now_s = 0.0
+        last: Optional[Event] = None
         for event in reader.events():
-            begin_us = event.uptime_us if begin_us is None else begin_us
-            now_s = (event.uptime_us - begin_us) / 1e6
+            if last is not None and not isinstance(event.fact, SessionStarted) and any(frames.values()):
+                now_s += (event.uptime_us - last.uptime_us) / 1e6  # from the first reading on, sessions end to end
+            last = event
             fact = event.fact
             if isinstance(fact, ReadingTaken) and fact.battery in frames:
                 frames[fact.battery].append((now_s, fact.frame))
@@ -106,8 +108,7 @@ def _recorded(address: RecordedAddress) -> List[PlannedBattery]:
     finally:
         reader.close()
     return [
-        _recorded_battery(battery, frames[battery.battery], now_s or 0.0, outages[battery.battery])
-        for battery in recorded
+        _recorded_battery(battery, frames[battery.battery], now_s, outages[battery.battery]) for battery in recorded
     ]
 
 

@@ -13,23 +13,26 @@ from attrs import evolve
 
 from adapters.dbus import BusService
 from core.configuration import Configuration, configuration_from
-from core.events import Event, SessionStarted
+from core.events import Event, LinkEstablished, LinkLost, ReadingTaken, SessionStarted
 from core.live import TICK_US, LiveView, Publication
 from core.publication import BUS_NAME_PREFIX
 from core.writes import NOT_WRITABLE
-from service.bus import Bus, open_bus
-from service.outputs import JsonLines, LogLines, Output, Picture, summary
+from service.bus import Bus, choose_instance, open_bus
+from service.outputs import JsonLines, LogLines, Output, Outputs, Picture, summary
 from service.status_screen import StatusScreen
 from storage.session_file import SessionReader
 
 log = logging.getLogger(__name__)
 
 
+_FIRST_SIGNS = (LinkEstablished, LinkLost, ReadingTaken)
+
+
 class Replay:
     """Drives a :class:`LiveView` from a file. *speed* ``None`` is as fast as it goes."""
 
     def __init__(
-        self, outputs: List[Output], bus: Bus, *, speed: Optional[float], device_instance: Optional[int] = None
+        self, outputs: Output, bus: Bus, *, speed: Optional[float], device_instance: Optional[int] = None
     ) -> None:
         self._outputs = outputs
         self._bus = bus
@@ -42,15 +45,18 @@ class Replay:
 
     async def run(self, reader: SessionReader) -> None:
         """Replay everything. Raises StorageError at a damaged line, after what stands before it."""
-        origin_us, started_s = 0, 0.0
+        origin_us, started_s = None, 0.0
         loop = asyncio.get_event_loop()
         try:
             for event in reader.events():
                 self.events += 1
                 if isinstance(event.fact, SessionStarted):
                     event = self._prepared(event, event.fact)
+                    origin_us = None
+                elif origin_us is None and isinstance(event.fact, _FIRST_SIGNS):
+                    # An export may begin long after the start that it has in front.
                     origin_us, started_s = event.uptime_us, loop.time()
-                elif self._speed is not None:
+                elif origin_us is not None and self._speed is not None:
                     await self._wait_for(event.uptime_us, origin_us, started_s, self._speed)
                 self._dispatch(self._view.fold(event))
                 self._raise_failures()
@@ -61,10 +67,13 @@ class Replay:
 
     def _prepared(self, event: Event, fact: SessionStarted) -> Event:
         configuration: Configuration = configuration_from(dict(fact.configuration))
-        if self._device_instance is not None:
-            changed = {**fact.configuration, "device_instance": self._device_instance}
-            event = evolve(event, fact=evolve(fact, configuration=changed))
         if self._bus.address is not None:
+            # On a bus it says what it is; without one a replay prints what the live program printed.
+            batteries = tuple(evolve(battery, connection="Recorded session") for battery in configuration.batteries)
+            configuration = evolve(configuration, batteries=batteries)
+            if self._device_instance is not None:
+                configuration = evolve(configuration, device_instance=self._device_instance)
+            event = evolve(event, fact=evolve(fact, configuration=configuration.to_payload()))
             for battery in configuration.batteries:
                 name = BUS_NAME_PREFIX + battery.battery
                 if name not in self._services:
@@ -86,11 +95,10 @@ class Replay:
 
     def _dispatch(self, publications: List[Publication]) -> None:
         for publication in publications:
-            for output in self._outputs:
-                output.publish(publication)
             service = self._services.get(publication.service)
             if service is not None:
                 service.publish(publication)
+            self._outputs.publish(publication)
 
     def _raise_failures(self) -> None:
         for task in self._tasks:
@@ -114,8 +122,9 @@ async def replay_command(arguments: Namespace) -> int:
         screen = asyncio.ensure_future(drawn.keep_drawing())
     else:
         outputs.append(LogLines())
-    replay = Replay(outputs, bus, speed=speed, device_instance=arguments.instance)
     try:
+        instance = choose_instance(arguments.instance, bus) if bus.private is None else arguments.instance
+        replay = Replay(Outputs(outputs), bus, speed=speed, device_instance=instance)
         await replay.run(reader)
     finally:
         reader.close()

@@ -9,7 +9,7 @@ import signal
 import sys
 from argparse import Namespace
 from pathlib import Path
-from typing import List, Optional, Tuple
+from typing import Callable, List, Optional, Tuple
 
 from adapters.clock import AcceleratedClock, Clock, SystemClock
 from config.loader import load
@@ -18,7 +18,7 @@ from core.publication import BUS_NAME_PREFIX
 from service import PROGRAM, VERSION
 from service.bus import Bus, choose_instance, open_bus
 from service.daemon import Daemon
-from service.outputs import JsonLines, LogLines, Output, Picture
+from service.outputs import JsonLines, LogLines, Output, Outputs, Picture
 from service.plan import DEMO_SESSION, PlannedBattery, default_database, plan_batteries, plan_configuration
 from service.status_screen import Facts, StatusScreen
 from storage.event_log import EventLog
@@ -36,10 +36,13 @@ async def run_command(arguments: Namespace, clock: Optional[Clock] = None) -> in
         log.warning("%s", warning)
     texts = ["session:{}".format(DEMO_SESSION)] if arguments.demo else arguments.addresses
     planned = plan_batteries(texts)
-    in_process = all(battery.peripheral is not None for battery in planned)
+    in_process = planned[0].peripheral is not None
+    if any((battery.peripheral is not None) != in_process for battery in planned):
+        raise ConfigError("real batteries and simulated or recorded ones never share a run, a database or a bus")
     clock = _choose_clock(arguments.accelerate, in_process) if clock is None else clock
     database = Path(arguments.database) if arguments.database else default_database(in_process)
-    stop = _stop_on_signals()
+    bus = Bus(None)
+    stop = _stop_on_signals(lambda: bus.kill())  # noqa: PLW0108 - by then it is another bus
     bus = await open_bus(arguments.bus, may_be_private=in_process)
     try:
         configuration = plan_configuration(planned, values, choose_instance(arguments.instance, bus))
@@ -49,7 +52,7 @@ async def run_command(arguments: Namespace, clock: Optional[Clock] = None) -> in
             configuration,
             clock=clock,
             event_log=await EventLog.open(database, wall_us=clock.wall_us),
-            outputs=outputs,
+            outputs=Outputs(outputs),
             bus_address=bus.address,
             commit_s=values["COMMIT_SECONDS"],
         )
@@ -67,13 +70,18 @@ def _choose_clock(rate: float, in_process: bool) -> Clock:
     return AcceleratedClock(rate)
 
 
-def _stop_on_signals() -> asyncio.Event:
+def _stop_on_signals(last: Callable[[], None]) -> asyncio.Event:
+    """Set by SIGTERM or Ctrl-C. When the time for stopping is over, *last* is called and the program ends."""
     stop = asyncio.Event()
     loop = asyncio.get_event_loop()
 
+    def end_now() -> None:
+        last()
+        os._exit(0)
+
     def begin_stop() -> None:
         stop.set()
-        loop.call_later(STOP_S, os._exit, 0)
+        loop.call_later(STOP_S, end_now)
 
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signal_number, begin_stop)

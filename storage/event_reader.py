@@ -103,6 +103,11 @@ class EventReader:
                 ranges.append((start, min(stop, end_of_boot)))
         return ranges
 
+    @property
+    def path(self) -> Path:
+        """The file of the database."""
+        return self._path
+
     async def session_before(self, number: int) -> Optional[int]:
         """The number of the SessionStarted in force at event *number*."""
         sql = "SELECT max(number) FROM session_start WHERE number <= ?"

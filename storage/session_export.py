@@ -7,6 +7,7 @@ from typing import AsyncIterator, Optional
 
 from attrs import frozen
 
+from core.configuration import configuration_from
 from core.events import Event, SessionStarted
 from storage.database import StorageError
 from storage.event_reader import EventReader
@@ -30,6 +31,8 @@ async def export_session(
 
     Raises :class:`StorageError`, and leaves no file, when nothing is selected.
     """
+    if path.resolve() == reader.path.resolve():
+        raise StorageError("{} is the database itself; give the session another name".format(path))
     redaction = Redaction() if redact else None
     events = _selected(reader, selection)
     first = await _next(events)
@@ -37,6 +40,9 @@ async def export_session(
         raise StorageError("nothing was recorded of that battery")
     if not isinstance(first.fact, SessionStarted):
         raise StorageError("the log has no start of the session that event {} belongs to".format(first.number))
+    known = [battery.battery for battery in configuration_from(dict(first.fact.configuration)).batteries]
+    if selection.battery is not None and selection.battery not in known:
+        raise StorageError("there is no battery {} in that time, only {}".format(selection.battery, ", ".join(known)))
     configuration = redaction.configuration(first.fact.configuration) if redaction else first.fact.configuration
     count = 0
     with SessionWriter(path, SessionHeader(writer, redact, configuration)) as session:

@@ -23,6 +23,7 @@ from core.events import (
     payload_of,
     version_of,
 )
+from core.live import remembered_names
 from core.protocols import UnknownProtocol
 from core.protocols.base import frames_of
 from storage.database import StorageError
@@ -30,6 +31,8 @@ from storage.database import StorageError
 FORMAT = "dbus-btbattery session"
 MAJOR = 1
 MINOR = 0
+_LONGEST_GAP_US = 366 * 86_400 * 1_000_000
+_LARGEST = 2**62
 _INTEGERS = ("number", "boot", "uptime_us", "wall_us", "version")
 
 
@@ -107,7 +110,7 @@ class SessionReader:
             values = json.loads(line.decode("utf-8"))
         except UnicodeDecodeError:
             raise self._fail("not text; the file is damaged or no session") from None
-        except ValueError:
+        except (ValueError, RecursionError):
             raise self._fail("not JSON; the file is damaged or cut off here") from None
         if not isinstance(values, dict):
             raise self._fail("not a JSON object")
@@ -144,12 +147,14 @@ class SessionReader:
                 raise self._fail("the first event must be SessionStarted, not {}".format(kind_of(event.fact)))
             if last is not None and (event.boot, event.uptime_us) < (last.boot, last.uptime_us):
                 raise self._fail("event {} lies before event {} in time".format(event.number, last.number))
+            if last is not None and event.boot == last.boot and event.uptime_us - last.uptime_us > _LONGEST_GAP_US:
+                raise self._fail("event {} lies over a year after event {}".format(event.number, last.number))
             last = event
             yield event
 
     def _event(self, values: Dict[str, Any]) -> Event:
         for key in _INTEGERS:
-            if not isinstance(values.get(key), int):
+            if not isinstance(values.get(key), int) or not abs(values[key]) < _LARGEST:
                 raise self._fail("{!r} is missing or not a whole number".format(key))
         payload, kind = values.get("payload"), values.get("kind")
         if not isinstance(kind, str) or not isinstance(payload, dict):
@@ -166,6 +171,11 @@ def _check(fact: Fact) -> None:
     """What the projections rely on, for a file that anybody may have edited. Raises :class:`ValueError`."""
     if isinstance(fact, SessionStarted):
         configuration_from(dict(fact.configuration))
+        settings = fact.remembered.get("settings", {})
+        if not isinstance(settings, dict) or not all(isinstance(values, dict) for values in settings.values()):
+            raise ValueError("what was remembered is not settings by battery")
+        if not all(isinstance(name, str) for name in remembered_names(fact.remembered).values()):
+            raise ValueError("a remembered name is no text")
     elif isinstance(fact, ReadingTaken):
         assembler = protocols.find(fact.protocol).assembler()
         if frames_of(assembler.feed(fact.frame)) != [fact.frame]:

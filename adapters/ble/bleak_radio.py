@@ -40,26 +40,25 @@ class BleakRadio(Radio):
     """Reaches the battery at *address*. *turn* is shared by all radios of one adapter."""
 
     def __init__(self, address: str, protocol: Protocol, turn: asyncio.Lock) -> None:
+        super().__init__(turn)
         self._address = address
         self._protocol = protocol
-        self._turn = turn
 
     async def connect(self) -> Link:
         """See :class:`Radio`."""
-        async with self._turn:
-            try:
-                device = await BleakScanner.find_device_by_address(self._address, timeout=FIND_S)
-            except _BLUEZ_ERRORS as error:
-                raise LinkDropped(CAUSE_CONNECT, "scan: {}".format(str(error) or type(error).__name__)) from None
-            if device is None:
-                raise LinkDropped(CAUSE_NOT_FOUND, "{} does not advertise".format(self._address))
-            link = _BleakLink(device, self._protocol)
-            try:
-                await link.open()
-            except BaseException:
-                await link.close()
-                raise
-            return link
+        try:
+            device = await BleakScanner.find_device_by_address(self._address, timeout=FIND_S)
+        except _BLUEZ_ERRORS as error:
+            raise LinkDropped(CAUSE_CONNECT, "scan: {}".format(str(error) or type(error).__name__)) from None
+        if device is None:
+            raise LinkDropped(CAUSE_NOT_FOUND, "{} does not advertise".format(self._address))
+        link = _BleakLink(device, self._protocol)
+        try:
+            await link.open()
+        except BaseException:
+            await link.close()
+            raise
+        return link
 
 
 class _BleakLink(Link):

@@ -38,8 +38,15 @@ PRIMARY_OWNER = 1
 ALREADY_OWNER = 4
 
 
+_CONNECT_ERRORS = (OSError, EOFError, AuthError, InvalidAddressError, ValueError, OverflowError, asyncio.TimeoutError)
+
+
 class ConnectionLost(Exception):
     """The bus went away, or did not answer in time."""
+
+
+class NameTaken(Exception):
+    """The bus name cannot be ours: another copy of this program owns it, or the bus does not allow it."""
 
 
 class BusConnection:
@@ -61,7 +68,15 @@ class BusConnection:
         try:
             bus.__init__(bus_address=address)  # type: ignore[misc]
             await asyncio.wait_for(bus.connect(), CONNECT_S)
-        except (OSError, EOFError, AuthError, InvalidAddressError, ValueError, asyncio.TimeoutError) as error:
+        except (
+            OSError,
+            EOFError,
+            AuthError,
+            InvalidAddressError,
+            ValueError,
+            OverflowError,
+            asyncio.TimeoutError,
+        ) as error:
             _close_socket(bus)
             reason = str(error) or type(error).__name__
             raise BusUnavailable("cannot connect to the D-Bus at {}: {}".format(address, reason)) from None
@@ -82,12 +97,13 @@ class BusConnection:
             future.cancel()
         _close_socket(self._bus)
 
-    async def request_name(self, name: str) -> bool:
-        """Whether *name* is ours now. Raises :class:`ConnectionLost`."""
+    async def request_name(self, name: str) -> None:
+        """Claim *name*. Raises :class:`NameTaken` or :class:`ConnectionLost`."""
         reply = await self._call_daemon("RequestName", "su", [name, DO_NOT_QUEUE])
         if reply.message_type is MessageType.ERROR:
-            raise BusUnavailable("the bus refuses the name {}: {}".format(name, reply.body[0] if reply.body else ""))
-        return reply.body[0] in (PRIMARY_OWNER, ALREADY_OWNER)
+            raise NameTaken("the bus refuses the name {}: {}".format(name, reply.body[0] if reply.body else ""))
+        if reply.body[0] not in (PRIMARY_OWNER, ALREADY_OWNER):
+            raise NameTaken("the bus name {} is taken; is another copy running?".format(name))
 
     async def release_name(self, name: str) -> None:
         """Give *name* back. Raises :class:`ConnectionLost`."""

@@ -70,6 +70,12 @@ class PrivateBus:
             raise BusUnavailable("the private dbus-daemon ended at once")
         return cls(process, folder, line.decode().strip().split(",guid=")[0])
 
+    def kill(self) -> None:
+        """End the daemon at once."""
+        if self._process.returncode is None:
+            self._process.kill()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
     async def stop(self) -> None:
         """End the daemon and remove its folder."""
         if self._process.returncode is None:

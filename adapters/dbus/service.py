@@ -9,7 +9,7 @@ import logging
 from typing import Dict
 
 from adapters.dbus.address import BusUnavailable
-from adapters.dbus.connection import BusConnection, ConnectionLost
+from adapters.dbus.connection import BusConnection, ConnectionLost, NameTaken
 from adapters.dbus.tree import ServiceTree, Write
 from core.live import CHANGED, JOINED, LEFT, Publication
 from core.paths import Value
@@ -17,10 +17,6 @@ from core.paths import Value
 log = logging.getLogger(__name__)
 
 RECONNECT_S = (0.5, 1.0, 2.0, 4.0)
-
-
-class NameTaken(Exception):
-    """Somebody else owns the bus name, most likely another copy of this program."""
 
 
 class BusService:
@@ -34,7 +30,7 @@ class BusService:
         self._owned = False
         self._free = asyncio.Event()
         self._free.set()
-        self._has_been_up = False
+        self._has_been_connected = self._has_been_up = False
         self._changes: Dict[str, Value] = {}
         self._news = asyncio.Event()
 
@@ -51,14 +47,18 @@ class BusService:
         self._news.set()
 
     async def run(self) -> None:
-        """Serve for ever. Raises :class:`BusUnavailable` or :class:`NameTaken` only before it has ever been up."""
+        """Serve for ever.
+
+        Raises :class:`BusUnavailable` only before the first connection and :class:`NameTaken` only before the name was
+        ours: later either is a passing trouble of the bus.
+        """
         attempt = 0
         while True:
             try:
                 await self._one_connection()
                 attempt = 0
             except (BusUnavailable, NameTaken) as error:
-                if not self._has_been_up:
+                if not (self._has_been_up if isinstance(error, NameTaken) else self._has_been_connected):
                     raise
                 if attempt == 0:
                     log.warning("%s: %s; trying again", self.name, error)
@@ -67,7 +67,7 @@ class BusService:
 
     async def _one_connection(self) -> None:
         connection = await BusConnection.open(self._address, self._tree)
-        self._owned = False
+        self._owned, self._has_been_connected = False, True
         closed = asyncio.ensure_future(connection.closed())
         try:
             self._news.set()
@@ -92,8 +92,7 @@ class BusService:
     async def _carry_out(self, connection: BusConnection) -> None:
         if self._wanted and not self._owned:
             self._changes.clear()
-            if not await connection.request_name(self.name):
-                raise NameTaken("the bus name {} is taken; is another copy running?".format(self.name))
+            await connection.request_name(self.name)
             self._owned = self._has_been_up = True
             self._free.clear()
         if self._owned and not self._wanted:

@@ -135,6 +135,7 @@ class Unreachable(Radio):
     """Never connects; remembers when it was asked to."""
 
     def __init__(self):
+        super().__init__()
         self.clock = None
         self.attempts = []
         self.causes = iter(["not found"] * 4 + ["connect failed"] * 100)

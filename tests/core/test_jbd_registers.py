@@ -252,7 +252,7 @@ def test_daren_dialect():
     assert (pack.full_charge_mah, pack.warnings) == (None, ())
 
 
-@pytest.mark.parametrize("tail", ["0ba50bae64000000", "091b091b00000000ffff"])
+@pytest.mark.parametrize("tail", ["0ba50bae64000000", "0b410c5900000000ffff"])
 def test_daren_tail(tail):
     """Two temperatures, at most 100 %, three zeros: Daren."""
     assert pack_of(basic(tail=bytes.fromhex(tail))).soh_permille is not None
@@ -260,8 +260,11 @@ def test_daren_tail(tail):
 
 @pytest.mark.parametrize(
     "tail",
-    ["0ba50bae640000", "091a0bae64000000", "0ba5091a64000000", "0ba50bae65000000", "0ba50bae64000001"],
-    ids=["short", "first too cold", "second too cold", "above 100 %", "no zeros"],
+    [
+        *("0ba50bae640000", "0aa00bae64000000", "0ba50aa064000000", "0ba50bae65000000", "0ba50bae64000001"),
+        "1e000a0a1400000000",
+    ],
+    ids=["short", "first too cold", "second too cold", "above 100 %", "no zeros", "damp JBD board with warnings"],
 )
 def test_no_daren_tail(tail):
     """Anything less is not Daren."""

@@ -207,8 +207,8 @@ def test_place_and_product_come_from_the_configuration():
         ({"temperatures_dc": ()}, {"/Dc/0/Temperature": None, "/System/MinTemperatureCellId": None}),
         ({"temperatures_dc": (-2731, -50)}, {"/System/Temperature1": None, "/System/Temperature2": -5.0}),
         ({"balance": (0, 0)}, {"/Balancing": 0, "/Balancer/Status": 0, "/Balances/Cell3": 0}),
-        ({"cell_count": 3}, {"/System/NrOfCellsPerBattery": 3, "/System/MaxVoltageCellId": "C3"}),
-        ({"cell_count": 5}, {"/System/NrOfCellsPerBattery": 4, "/Voltages/Sum": None, "/Voltages/Diff": 0.01}),
+        ({"cell_count": 3}, {"/System/NrOfCellsPerBattery": None, "/System/MaxVoltageCellId": None}),
+        ({"cell_count": 5}, {"/System/MinCellVoltage": None, "/Voltages/Sum": None, "/Voltages/Diff": None}),
         ({"protection": 1}, {"/Alarms/HighCellVoltage": 2}),
     ],
 )

@@ -8,7 +8,7 @@ payload with a good checksum can still be larger than the payload.
 from __future__ import annotations
 
 import struct
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from attrs import frozen
 
@@ -67,8 +67,8 @@ _DISCHARGE_FET = 0x02
 _UNIT_FLAG = 0x80
 _KELVIN_OFFSET_DC = 2731
 _OPEN_PROBE_DC = -300
+_CLOSE_DC = 200
 _SENSOR_RANGE_DC = (-400, 1200)
-_DAREN_COLDEST_RAW = _KELVIN_OFFSET_DC + _SENSOR_RANGE_DC[0]
 
 
 @frozen
@@ -134,20 +134,25 @@ def parse_basic_information(payload: bytes) -> Optional[BasicInformation]:
     end = FIXED_SIZE + 2 * ntc_count
     raw = struct.unpack_from(">{}H".format(ntc_count), payload, FIXED_SIZE)
     tail_bytes = payload[end:]
-    daren = _parse_daren_tail(tail_bytes)
+    daren = _parse_daren_tail(tail_bytes, [k - _KELVIN_OFFSET_DC for k in raw])
     tail = Tail(*_TAIL.unpack_from(tail_bytes)) if daren is None and len(tail_bytes) >= _TAIL.size else None
     temperatures_dc = tuple(k - _KELVIN_OFFSET_DC for k in raw)
     return BasicInformation(*fixed, temperatures_dc, tail_bytes, tail, daren)  # type: ignore[call-arg]
 
 
-def _parse_daren_tail(tail_bytes: bytes) -> Optional[DarenTail]:
-    """Two temperatures, a percentage and zeros. A JBD tail begins with humidity 0, which would be -273 degC."""
+def _parse_daren_tail(tail_bytes: bytes, sensors_dc: Sequence[int]) -> Optional[DarenTail]:
+    """Two temperatures close to those of a sensor, a percentage and zeros.
+
+    A JBD tail begins with humidity 0, which would be -273 degC, and a damp one with flags is not close to anything.
+    """
     if len(tail_bytes) < 8:
         return None
     first, second, soh_pct = _DAREN_TAIL.unpack_from(tail_bytes)
-    if min(first, second) < _DAREN_COLDEST_RAW or soh_pct > 100 or any(tail_bytes[5:8]):
+    temperatures_dc = (first - _KELVIN_OFFSET_DC, second - _KELVIN_OFFSET_DC)
+    close = all(any(abs(t - sensor) <= _CLOSE_DC for sensor in sensors_dc) for t in temperatures_dc)
+    if not close or soh_pct > 100 or any(tail_bytes[5:8]):
         return None
-    return DarenTail((first - _KELVIN_OFFSET_DC, second - _KELVIN_OFFSET_DC), soh_pct)
+    return DarenTail(temperatures_dc, soh_pct)
 
 
 def _bits(word: int, names: Tuple[str, ...]) -> Tuple[str, ...]:
