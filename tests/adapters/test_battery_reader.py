@@ -199,3 +199,17 @@ async def test_cancelled_reader_has_hung_up():
     async with reading(Reachable()) as (clock, _):
         await clock.run_for(1)
     assert closed == [True]
+
+
+async def test_a_reader_that_fails_leaves_the_loss_on_record():
+    """An unexpected error ends the reader, and the link that went with it is not shown as up."""
+    battery = Scripted(good)
+    facts, clock = [], ManualClock()
+    reader = BatteryReader("b", JBD, InProcessRadio(battery, clock), clock=clock, record=facts.append, poll_s=5)
+    task = asyncio.ensure_future(reader.run())
+    await clock.run_for(2)
+    battery.respond = None
+    await clock.run_for(10)
+    with pytest.raises(TypeError):
+        await task
+    assert facts[-1] == LinkLost("b", "reader failed", "TypeError")

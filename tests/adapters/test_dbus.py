@@ -188,6 +188,24 @@ async def test_joins_changes_leaves_and_joins_again(bus):
         await _in_thread(client.close)
 
 
+async def test_a_bus_that_restarts_before_the_battery_answered_is_no_end(bus):
+    """Only a bus that never was there is fatal: the service connects again and joins when it is its time."""
+    service = BusService(NAME, bus.address, lambda path, value: 1)
+    task = asyncio.ensure_future(service.run())
+    await asyncio.sleep(0.3)
+    await _in_thread(bus.stop)
+    await _in_thread(bus.start)
+    client = await _in_thread(Client, bus.address)
+    try:
+        service.publish(Publication(1, 1, NAME, Phase.LIVE, JOINED, dict(ITEMS)))
+        await _in_thread(client.wait_for_owner, True)
+        assert not task.done()
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await _in_thread(client.close)
+
+
 async def test_strings_from_outside_do_not_cost_the_connection(bus):
     """A NUL makes the daemon hang up and a lone surrogate cannot be encoded: both are cleaned away."""
     service = BusService(NAME, bus.address, lambda path, value: 1)

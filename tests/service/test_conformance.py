@@ -52,7 +52,7 @@ def test_simulated_battery_conforms(bus, tmp_path):
 def test_replayed_battery_conforms(bus):
     """A replay on a bus is as good a service; nothing in it can be written."""
     session = ROOT / "service" / "sessions" / "demo-4s.jsonl"
-    with running("replay", session, "--bus", bus.address, "--speed", "1"):
+    with running("replay", session, "--bus", bus.address, "--speed", "1", "--instance", "1"):
         name = "com.victronenergy.battery.ble_sp04s034"
         _on_bus(bus.address, name)
         counts, report = _check(name, bus.address, "--reject", "/CustomName=s:x")

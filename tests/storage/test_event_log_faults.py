@@ -19,6 +19,7 @@ from tests.storage.logs import (
     read_log,
     set_aside_files,
     some_events,
+    started,
     write_log,
 )
 
@@ -339,3 +340,32 @@ async def test_damage_and_a_full_disk_at_a_start_still_give_a_boot(tmp_path, mon
         await log.close()
     assert await read_log(path) == some_events(2)
     assert query(path, "SELECT number, boot_id FROM boot") == [(1, "boot-1")]
+
+
+async def test_damage_met_while_recalling_is_set_aside(tmp_path, monkeypatch):
+    """A broken page behind the last snapshot, in a file too large to be checked: a start goes on without it."""
+    path = tmp_path / "log.db"
+    monkeypatch.setattr(storage.event_log, "QUICK_CHECK_BYTES", 0)
+    await write_log(path, [event(1, started()), *(event(n, TaskFailed("t", "x" * 200)) for n in range(2, 400))])
+    data = bytearray(path.read_bytes())
+    at = data.find(b"x" * 200) // PAGE * PAGE
+    data[at : at + PAGE] = b"\x5a" * PAGE
+    path.write_bytes(bytes(data))
+    log = await open_log(path)
+    assert [one.number for one in await log.facts_since(0)] == []
+    log.append(event(500, started()))
+    await log.close()
+    assert len(set_aside_files(tmp_path)) == 1
+    assert [one.number for one in await read_log(path)] == [500]
+
+
+async def test_history_of_a_newer_program_does_not_keep_a_battery_away(tmp_path, caplog):
+    """What comes before it is recalled, the rest is told in one line, and new events are stored."""
+    path = tmp_path / "log.db"
+    await write_log(path, some_events(3))
+    query(path, "INSERT INTO event SELECT 4, boot, uptime_us, 0, kind, 99, NULL, '{}' FROM event WHERE number = 1")
+    log = await open_log(path, uptime_us=10**9)
+    assert len(await log.facts_since(0)) < 4
+    assert ["some of the history cannot be read" in record.getMessage() for record in caplog.records] == [True]
+    assert await log.facts_since(4) == []
+    await log.close()
