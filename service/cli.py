@@ -104,6 +104,7 @@ def _scan(parsed: argparse.Namespace) -> int:
 
 def _check(parsed: argparse.Namespace) -> int:
     from config.loader import load
+    from config.options import OPTIONS
     from service.plan import plan_batteries
 
     values, warnings = load(Path(parsed.config) if parsed.config else None)
@@ -113,7 +114,7 @@ def _check(parsed: argparse.Namespace) -> int:
     for battery in planned:
         print("{} over {}".format(battery.configuration.battery, battery.configuration.connection))
     for name, value in values.items():
-        print("{} = {:g}".format(name, value))
+        print("{} = {:g} {:<2} {}".format(name, value, OPTIONS[name].unit, OPTIONS[name].meaning))
     return 0
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import signal
@@ -81,10 +80,6 @@ class Picture:
         if publication.change in (JOINED, LEFT):
             shown.items = {}
         shown.items.update(publication.items)
-
-    def to_json(self) -> str:
-        """Everything as one object, for ``replay`` without a screen."""
-        return json.dumps({name: shown.items for name, shown in self.services.items()}, sort_keys=True)
 
 
 class LogLines:
