@@ -59,7 +59,9 @@ class Replay:
                 elif origin_us is not None and self._speed is not None:
                     await self._wait_for(event.uptime_us, origin_us, started_s, self._speed)
                 self._dispatch(self._view.fold(event))
-                self._raise_failures()
+                if self._tasks:
+                    await asyncio.sleep(0)  # at full speed, too, the bus gets its turn
+                    self._raise_failures()
         finally:
             for task in self._tasks:
                 task.cancel()
@@ -67,20 +69,19 @@ class Replay:
 
     def _prepared(self, event: Event, fact: SessionStarted) -> Event:
         configuration: Configuration = configuration_from(dict(fact.configuration))
+        if self._device_instance is not None:
+            configuration = evolve(configuration, device_instance=self._device_instance)
         if self._bus.address is not None:
             # On a bus it says what it is; without one a replay prints what the live program printed.
             batteries = tuple(evolve(battery, connection="Recorded session") for battery in configuration.batteries)
             configuration = evolve(configuration, batteries=batteries)
-            if self._device_instance is not None:
-                configuration = evolve(configuration, device_instance=self._device_instance)
-            event = evolve(event, fact=evolve(fact, configuration=configuration.to_payload()))
             for battery in configuration.batteries:
                 name = BUS_NAME_PREFIX + battery.battery
                 if name not in self._services:
                     service = BusService(name, self._bus.address, lambda path, value: NOT_WRITABLE)
                     self._services[name] = service
                     self._tasks.append(asyncio.ensure_future(service.run()))
-        return event
+        return evolve(event, fact=evolve(fact, configuration=configuration.to_payload()))
 
     async def _wait_for(self, uptime_us: int, origin_us: int, started_s: float, speed: float) -> None:
         """Let the ticks before *uptime_us* come at their time."""
@@ -123,7 +124,8 @@ async def replay_command(arguments: Namespace) -> int:
     else:
         outputs.append(LogLines())
     try:
-        instance = choose_instance(arguments.instance, bus) if bus.private is None else arguments.instance
+        shared = bus.address is not None and bus.private is None
+        instance = choose_instance(arguments.instance, bus) if shared else arguments.instance
         replay = Replay(Outputs(outputs), bus, speed=speed, device_instance=instance)
         await replay.run(reader)
     finally:
