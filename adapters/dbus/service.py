@@ -27,8 +27,7 @@ class BusService:
         self._address = address
         self._tree = ServiceTree(write)
         self._wanted = False
-        self._owned = False
-        self._free = asyncio.Event()
+        self._free = asyncio.Event()  # set while the name is not ours
         self._free.set()
         self._has_been_connected = self._has_been_up = False
         self._changes: Dict[str, Value] = {}
@@ -67,7 +66,7 @@ class BusService:
 
     async def _one_connection(self) -> None:
         connection = await BusConnection.open(self._address, self._tree)
-        self._owned, self._has_been_connected = False, True
+        self._has_been_connected = True
         closed = asyncio.ensure_future(connection.closed())
         try:
             self._news.set()
@@ -85,7 +84,6 @@ class BusService:
             log.warning("%s: %s", self.name, lost)
         finally:
             closed.cancel()
-            self._owned = False
             self._free.set()
             await connection.close()
 
@@ -93,15 +91,18 @@ class BusService:
         if self._wanted and not self._owned:
             self._changes.clear()
             await connection.request_name(self.name)
-            self._owned = self._has_been_up = True
+            self._has_been_up = True
             self._free.clear()
         if self._owned and not self._wanted:
             await connection.release_name(self.name)
-            self._owned = False
             self._free.set()
         if self._owned and self._changes:
             changes, self._changes = self._changes, {}
             connection.signal_items_changed(changes)
+
+    @property
+    def _owned(self) -> bool:
+        return not self._free.is_set()
 
     async def wait_released(self) -> None:
         """Return when the name is not ours."""
