@@ -70,7 +70,7 @@ def _identity(battery: Battery, configuration: Configuration, program: str, inde
         "/Mgmt/ProcessVersion": program,
         "/Mgmt/Connection": "{} {}".format(known.connection, known.address),
         "/Mgmt/InsecureConnection": known.insecure_connection,
-        "/DeviceInstance": configuration.device_instance + index,
+        "/DeviceInstance": (configuration.device_instance or 0) + index,
         "/ProductId": configuration.product_id,
         "/ProductName": "BT Battery ({})".format(known.label),
         "/CustomName": battery.custom_name,

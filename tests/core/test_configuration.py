@@ -65,11 +65,11 @@ def test_no_battery_named(payload):
 @pytest.mark.parametrize(
     ("changes", "complaint"),
     [
-        ({"hold_seconds": "120"}, "hold_seconds = '120', which is no number"),
-        ({"poll_seconds": None}, "poll_seconds = None, which is no number"),
-        ({"product_id": True}, "product_id = True, which is no number"),
-        ({"batteries": [{"battery": 5}]}, "a battery of the configuration has battery = 5"),
-        ({"batteries": [{"battery": "a", "protocol": None}]}, "a battery of the configuration has protocol = None"),
+        ({"hold_seconds": "120"}, "hold_seconds = '120'"),
+        ({"poll_seconds": None}, "poll_seconds = None"),
+        ({"product_id": True}, "product_id = True"),
+        ({"batteries": [{"battery": 5}]}, "the configuration has battery = 5"),
+        ({"batteries": [{"battery": "a", "protocol": None}]}, "the configuration has protocol = None"),
         ({"batteries": [{"battery": "a", "insecure_connection": "1"}]}, "has insecure_connection = '1'"),
     ],
 )

@@ -1,0 +1,1 @@
+"""Charge control: how hard a battery may be charged and discharged now, and why."""
