@@ -1,9 +1,14 @@
-"""What an owner writes to name a battery: a Bluetooth address, or one that lives in the program."""
+"""What an owner writes to name a battery: a Bluetooth address, or one that lives in the program.
+
+Behind the address may stand ``:FILE``, the battery's own options. It begins at the first colon behind the six pairs of
+a Bluetooth address, or behind the name and parameters of a simulated battery. A recorded session has none: all that
+follows ``session:`` is the name of its file.
+"""
 
 from __future__ import annotations
 
 import re
-from typing import Dict, List, Tuple, Union
+from typing import Dict, List, Optional, Tuple, Union
 from urllib.parse import parse_qsl
 
 from attrs import frozen
@@ -11,6 +16,8 @@ from attrs import frozen
 from config.options import ConfigError
 
 _MAC = re.compile(r"[0-9A-Fa-f]{2}([:-][0-9A-Fa-f]{2}){5}")
+_WITH_FILE = re.compile("({}|sim:[^:]*):(.*)".format(_MAC.pattern), re.DOTALL)
+_ONE_PAIR_MORE = re.compile(r"[0-9A-Fa-f]{2}")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,30}")
 _NUMBERS: Dict[str, Tuple[type, float, float]] = {
     "cells": (int, 1, 32),
@@ -55,6 +62,16 @@ class RecordedAddress:
 
 
 Address = Union[BluetoothAddress, SimulatedAddress, RecordedAddress]
+
+
+def split_file(text: str) -> Tuple[str, Optional[str]]:
+    """The address in *text*, and the file with the battery's own options. Raises :class:`ConfigError`."""
+    match = _WITH_FILE.fullmatch(text)
+    if match is None or _ONE_PAIR_MORE.fullmatch(match.group(3)):
+        return text, None
+    if not match.group(3):
+        raise ConfigError("{!r}: behind the last colon the battery's own file is missing".format(text))
+    return match.group(1), match.group(3)
 
 
 def parse_address(text: str) -> Address:

@@ -19,6 +19,10 @@ COMMANDS = ("run", "scan", "replay", "session", "decode", "check", "version")
 _BUS_HELP = (
     "session, system, private, none, or an address; default: the session bus if there is one, else the system bus"
 )
+_ADDRESS_HELP = (
+    "70:3e:97:08:00:62, sim:NAME or session:FILE, the first two with :FILE for the battery's own options; "
+    "default: the option BATTERIES"
+)
 _DATABASE_HELP = "path of the database; default: history.db in the folder of this program's state"
 
 
@@ -78,7 +82,9 @@ def _dispatch(parsed: argparse.Namespace, clock: Any) -> int:
         return decode_command(parsed)
     if parsed.command == "scan":
         return _scan(parsed)
-    return _check(parsed)
+    from service.check import check_command
+
+    return check_command(parsed)
 
 
 async def _until_sigterm(command: Awaitable[int], *, stopped: int) -> int:
@@ -100,22 +106,6 @@ def _scan(parsed: argparse.Namespace) -> int:
     except ScanFailed as error:
         print("{}: {}".format(PROGRAM, error), file=sys.stderr)
         return 1
-
-
-def _check(parsed: argparse.Namespace) -> int:
-    from config.loader import load
-    from config.options import OPTIONS
-    from service.plan import plan_batteries
-
-    values, warnings = load(Path(parsed.config) if parsed.config else None)
-    for warning in warnings:
-        print(warning, file=sys.stderr)
-    planned = plan_batteries(parsed.addresses) if parsed.addresses else []
-    for battery in planned:
-        print("{} over {}".format(battery.configuration.battery, battery.configuration.connection))
-    for name, value in values.items():
-        print("{} = {:g} {:<2} {}".format(name, value, OPTIONS[name].unit, OPTIONS[name].meaning))
-    return 0
 
 
 def _version() -> int:
@@ -154,11 +144,6 @@ def _speed(text: str) -> float:
     return 0.0 if text == "max" else float(_between(float, 0.001, 1_000_000)(text))
 
 
-class _TopologyNotYet(argparse.Action):
-    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
-        parser.error("virtual batteries (-s, -p) are not in this version; without the option each battery is a monitor")
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=PROGRAM,
@@ -177,19 +162,30 @@ def _parser() -> argparse.ArgumentParser:
     scan = commands.add_parser("scan", help="list Bluetooth devices and which of them may be batteries")
     scan.add_argument("--seconds", type=_rate, default=10.0, help="how long to listen, default 10")
     check = commands.add_parser("check", help="check configuration and addresses, do nothing else")
-    check.add_argument("addresses", nargs="*", metavar="ADDRESS")
-    check.add_argument("--config", help="configuration file; default: config.ini beside the program")
+    _add_batteries(check)
     commands.add_parser("version", help="version of the program and of its packages")
     return parser
 
 
+def _add_batteries(command: argparse.ArgumentParser) -> None:
+    """What ``run`` and ``check`` have in common: the batteries and how they are configured."""
+    command.add_argument("addresses", nargs="*", metavar="ADDRESS[:FILE]", help=_ADDRESS_HELP)
+    together = command.add_mutually_exclusive_group()
+    for letter, topology in (("-s", "series"), ("-p", "parallel")):
+        together.add_argument(
+            letter, "--" + topology, dest="topology", action="store_const", const=topology,
+            help="the batteries are one virtual battery in " + topology,
+        )  # fmt: skip
+    command.add_argument("--config", help="configuration file; default: config.ini beside the program")
+    command.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", help="an option, over every file; may be repeated"
+    )
+
+
 def _add_run(commands: Any) -> None:
     run = commands.add_parser("run", help="read batteries and publish them (the daemon)")
-    run.add_argument("addresses", nargs="*", metavar="ADDRESS", help="70:3e:97:08:00:62, sim:NAME or session:FILE")
-    run.add_argument("-s", "--series", nargs=0, action=_TopologyNotYet, help="one virtual battery in series")
-    run.add_argument("-p", "--parallel", nargs=0, action=_TopologyNotYet, help="one virtual battery in parallel")
+    _add_batteries(run)
     run.add_argument("--demo", action="store_true", help="play the bundled session of real frames as a battery")
-    run.add_argument("--config", help="configuration file; default: config.ini beside the program")
     run.add_argument("--database", help=_DATABASE_HELP)
     run.add_argument("--bus", help=_BUS_HELP)
     run.add_argument("--instance", type=_instance, help="DeviceInstance of the (first) battery")

@@ -3,26 +3,37 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
+from argparse import Namespace
 from pathlib import Path
-from typing import Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Callable, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
-from attrs import frozen
+from attrs import evolve, field, frozen
 
 from adapters.clock import Clock
 from adapters.in_process import InProcessRadio, Peripheral
 from adapters.radio import Radio
 from adapters.recorded_battery import RecordedBattery
 from adapters.simulated_battery import SimulatedBattery, SimulatedPack
-from config.addresses import Address, BluetoothAddress, RecordedAddress, SimulatedAddress, parse_address
+from config.addresses import BluetoothAddress, RecordedAddress, SimulatedAddress
+from config.batteries import NamedBattery, load_batteries
+from config.loader import load
 from config.options import ConfigError
+from config.translation import battery_configuration, published_options, run_configuration
+from config.values import Values, defaults
 from core import protocols
-from core.configuration import BatteryConfiguration, Configuration, configuration_from
+from core.configuration import PARALLEL, SEPARATE, SINGLE, BatteryConfiguration, Configuration, configuration_from
 from core.events import Event, LinkEstablished, LinkLost, ReadingTaken, SessionStarted
+from service import VERSION
+from storage.database import StorageError
 from storage.session_file import SessionReader
+
+log = logging.getLogger(__name__)
 
 VENUS_VERSION = Path("/opt/victronenergy/version")
 DEMO_SESSION = Path(__file__).resolve().parent / "sessions" / "demo-4s.jsonl"
+SIMULATED_FAMILY = "jbd"
 
 
 @frozen
@@ -31,6 +42,12 @@ class PlannedBattery:
 
     configuration: BatteryConfiguration
     peripheral: Optional[Peripheral] = None
+    password: str = field(default="", repr=False)
+    """Of the Bluetooth module. It stays out of the configuration, which is recorded."""
+    own_options: Tuple[str, ...] = ()
+    """What the battery's own file decides, as text."""
+    recorded_topology: Optional[str] = None
+    """Set when a recording alone decides what its batteries are together."""
 
 
 def on_venus() -> bool:
@@ -47,56 +64,96 @@ def default_database(in_process: bool, environment: Mapping[str, str] = os.envir
     return Path(state) / "dbus-btbattery" / name
 
 
-def plan_batteries(texts: Sequence[str]) -> List[PlannedBattery]:
-    """Raises :class:`ConfigError` for a wrong or repeated address, :class:`StorageError` for a bad session file."""
+def load_options(arguments: Namespace) -> Tuple[Values, List[str]]:
+    """The options of ``run`` and ``check``, and the warnings. Raises :class:`ConfigError`."""
+    topology: Optional[Tuple[str, str]] = None
+    if arguments.topology is not None:
+        topology = ("--" + arguments.topology, arguments.topology)
+    return load(Path(arguments.config) if arguments.config else None, arguments.set, topology)
+
+
+def _log_warning(message: str) -> None:
+    log.warning("%s", message)
+
+
+def plan_batteries(
+    texts: Sequence[str], values: Optional[Values] = None, warn: Callable[[str], None] = _log_warning
+) -> List[PlannedBattery]:
+    """The batteries that *texts* name, or else those of the option BATTERIES; *warn* hears of their own files.
+
+    Raises :class:`ConfigError` for a wrong or repeated address or a wrong file, :class:`StorageError` for a bad session
+    file.
+    """
+    named, warnings = load_batteries(texts, values or defaults())
+    for warning in warnings:
+        warn(warning)
     planned: List[PlannedBattery] = []
-    for text in texts:
-        planned += _plan(parse_address(text))
-    seen: Dict[str, None] = {}
-    for battery in planned:
-        name = battery.configuration.battery
-        if name in seen:
-            raise ConfigError("the battery {} is named twice".format(battery.configuration.address))
-        seen[name] = None
-    if not planned:
-        raise ConfigError("no battery given: a Bluetooth address, sim:NAME, session:FILE, or --demo")
+    for battery in named:
+        planned += _plan(battery, alone=len(named) == 1)
+    _check_together(planned)
     return planned
 
 
-def _plan(address: Address) -> List[PlannedBattery]:
-    if isinstance(address, BluetoothAddress):
-        return [PlannedBattery(BatteryConfiguration(address.battery, address.mac))]
-    if isinstance(address, SimulatedAddress):
-        return [_simulated(address)]
-    return _recorded(address)
+def _check_together(planned: Sequence[PlannedBattery]) -> None:
+    if not planned:
+        raise ConfigError("no battery given: a Bluetooth address, sim:NAME, session:FILE, or --demo")
+    seen: Set[str] = set()
+    for battery in planned:
+        if battery.configuration.battery in seen:
+            raise ConfigError("the battery {} is named twice".format(battery.configuration.address))
+        seen.add(battery.configuration.battery)
+    if len({battery.peripheral is None for battery in planned}) > 1:
+        raise ConfigError("real batteries and simulated or recorded ones never share a run, a database or a bus")
 
 
-def _simulated(address: SimulatedAddress) -> PlannedBattery:
-    values = dict(address.parameters)
+def _plan(named: NamedBattery, *, alone: bool) -> List[PlannedBattery]:
+    if isinstance(named.address, BluetoothAddress):
+        address = named.address
+        configuration = battery_configuration(named.values, address.battery, address.mac)
+        return [PlannedBattery(configuration, None, named.values["PASSWORD"], named.own_options)]
+    if isinstance(named.address, SimulatedAddress):
+        return [_simulated(named, named.address)]
+    return _recorded(named.address, named.values, alone=alone)
+
+
+def _simulated(named: NamedBattery, address: SimulatedAddress) -> PlannedBattery:
+    parameters = dict(address.parameters)
     pack = SimulatedPack(
         name=address.name,
-        cells=int(values.get("cells", 4)),
-        capacity_ah=int(values.get("capacity", 100)),
-        seed=int(values.get("seed", 1)),
-        soc_pct=values.get("soc", 60.0),
+        cells=int(parameters.get("cells", 4)),
+        capacity_ah=int(parameters.get("capacity", 100)),
+        seed=int(parameters.get("seed", 1)),
+        soc_pct=parameters.get("soc", 60.0),
         outages=address.outages,
     )
-    configuration = BatteryConfiguration(address.battery, address.name, connection="Simulated")
-    return PlannedBattery(configuration, SimulatedBattery(pack))
+    configuration = battery_configuration(
+        named.values, address.battery, address.name, connection="Simulated", family=SIMULATED_FAMILY
+    )
+    return PlannedBattery(configuration, SimulatedBattery(pack), named.values["PASSWORD"], named.own_options)
 
 
-def _recorded(address: RecordedAddress) -> List[PlannedBattery]:
-    reader = SessionReader(Path(address.path))
+@frozen
+class _Recording:
+    """What a session file holds of its batteries. Times in seconds from the first reading, sessions end to end."""
+
+    configuration: Configuration
+    frames: Dict[str, List[Tuple[float, bytes]]]
+    outages: Dict[str, List[Tuple[float, float]]]
+    duration_s: float
+
+
+def _read_recording(path: str) -> _Recording:
+    reader = SessionReader(Path(path))
     try:
-        recorded = configuration_from(dict(reader.header.configuration)).batteries
-        frames: Dict[str, List[Tuple[float, bytes]]] = {battery.battery: [] for battery in recorded}
-        outages: Dict[str, List[Tuple[float, float]]] = {battery.battery: [] for battery in recorded}
+        configuration = configuration_from(dict(reader.header.configuration))
+        frames: Dict[str, List[Tuple[float, bytes]]] = {battery.battery: [] for battery in configuration.batteries}
+        outages: Dict[str, List[Tuple[float, float]]] = {battery.battery: [] for battery in configuration.batteries}
         down: Dict[str, float] = {}
         now_s = 0.0
         last: Optional[Event] = None
         for event in reader.events():
             if last is not None and not isinstance(event.fact, SessionStarted) and any(frames.values()):
-                now_s += (event.uptime_us - last.uptime_us) / 1e6  # from the first reading on, sessions end to end
+                now_s += (event.uptime_us - last.uptime_us) / 1e6
             last = event
             fact = event.fact
             if isinstance(fact, ReadingTaken) and fact.battery in frames:
@@ -105,43 +162,57 @@ def _recorded(address: RecordedAddress) -> List[PlannedBattery]:
                 down.setdefault(fact.battery, now_s)
             elif isinstance(fact, LinkEstablished) and fact.battery in down:
                 outages[fact.battery].append((down.pop(fact.battery), now_s))
+    except ValueError as error:
+        raise StorageError("session {} line 1: {}".format(path, error)) from None
     finally:
         reader.close()
-    return [
-        _recorded_battery(battery, frames[battery.battery], now_s, outages[battery.battery]) for battery in recorded
-    ]
+    return _Recording(configuration, frames, outages, now_s)
 
 
-def _recorded_battery(
-    battery: BatteryConfiguration,
-    frames: List[Tuple[float, bytes]],
-    duration_s: float,
-    outages: List[Tuple[float, float]],
-) -> PlannedBattery:
-    name = battery.battery.partition("_")[2] or battery.battery
-    protocol = protocols.find(battery.protocol)
-    configuration = BatteryConfiguration(
-        "sim_" + name, battery.address, battery.protocol, protocol.label, connection="Recorded session"
-    )
-    return PlannedBattery(
-        configuration, RecordedBattery(name, protocol, frames, duration_s=duration_s, outages=outages)
-    )
+def _recorded(address: RecordedAddress, values: Values, *, alone: bool) -> List[PlannedBattery]:
+    """The batteries of a session. One that is more than a monitor keeps what it was recorded with."""
+    recording = _read_recording(address.path)
+    topology: Optional[str] = recording.configuration.topology
+    monitors = topology == SEPARATE
+    if monitors or not alone or values.typed("TOPOLOGY"):
+        topology = None
+    planned = []
+    for battery in recording.configuration.batteries:
+        name = battery.battery.partition("_")[2] or battery.battery
+        known = battery_configuration(values, "sim_" + name, battery.address, family=battery.protocol)
+        if not monitors:
+            known = evolve(battery, battery=known.battery, label=known.label)
+        peripheral = RecordedBattery(
+            name,
+            protocols.find(battery.protocol),
+            recording.frames[battery.battery],
+            duration_s=recording.duration_s,
+            outages=recording.outages[battery.battery],
+        )
+        known = evolve(known, connection="Recorded session")
+        planned.append(PlannedBattery(known, peripheral, recorded_topology=topology))
+    return planned
+
+
+def planned_topology(planned: Sequence[PlannedBattery], values: Values) -> str:
+    """What the batteries are together: as a recording says, as the owner says, or one battery by itself."""
+    if planned[0].recorded_topology is not None:
+        return planned[0].recorded_topology
+    configured: str = values["TOPOLOGY"]
+    return SINGLE if len(planned) == 1 and configured != SEPARATE else configured
 
 
 def plan_configuration(
-    planned: Sequence[PlannedBattery], values: Mapping[str, float], device_instance: int
+    planned: Sequence[PlannedBattery], values: Values, device_instance: Optional[int]
 ) -> Configuration:
-    """The effective configuration of a run."""
-    return Configuration(
-        batteries=tuple(battery.configuration for battery in planned),
-        device_instance=device_instance,
-        product_id=int(values["PRODUCT_ID"]),
-        poll_seconds=values["POLL_SECONDS"],
-        hold_seconds=int(values["HOLD_SECONDS"]),
-        remove_seconds=int(values["REMOVE_SECONDS"]),
-        soc_low_warning_pct=values["SOC_LOW_WARNING"],
-        soc_low_alarm_pct=values["SOC_LOW_ALARM"],
-    )
+    """The effective configuration of a run. Raises :class:`ConfigError` when the batteries do not fit together."""
+    topology = planned_topology(planned, values)
+    batteries = [battery.configuration for battery in planned]
+    counts = {battery.cell_count for battery in batteries if battery.cell_count is not None}
+    if topology == PARALLEL and len(counts) > 1:
+        raise ConfigError("batteries in parallel need the same CELL_COUNT, not {}".format(sorted(counts)))
+    published = published_options(values, version=VERSION)
+    return run_configuration(values, batteries, topology=topology, device_instance=device_instance, published=published)
 
 
 def radio_for(battery: PlannedBattery, clock: Clock, turn: asyncio.Lock) -> Radio:

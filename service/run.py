@@ -12,14 +12,20 @@ from pathlib import Path
 from typing import Callable, List, Optional, Tuple
 
 from adapters.clock import AcceleratedClock, Clock, SystemClock
-from config.loader import load
 from config.options import ConfigError
 from core.publication import BUS_NAME_PREFIX
 from service import PROGRAM, VERSION
 from service.bus import Bus, choose_instance, open_bus
 from service.daemon import Daemon
 from service.outputs import JsonLines, LogLines, Output, Outputs, Picture
-from service.plan import DEMO_SESSION, PlannedBattery, default_database, plan_batteries, plan_configuration
+from service.plan import (
+    DEMO_SESSION,
+    PlannedBattery,
+    default_database,
+    load_options,
+    plan_batteries,
+    plan_configuration,
+)
 from service.status_screen import Facts, StatusScreen
 from storage.event_log import EventLog
 
@@ -31,14 +37,12 @@ STOP_S = 5.0
 
 async def run_command(arguments: Namespace, clock: Optional[Clock] = None) -> int:
     """Run until SIGTERM or Ctrl-C. *clock* replaces the device's, for tests."""
-    values, warnings = load(Path(arguments.config) if arguments.config else None)
+    values, warnings = load_options(arguments)
     for warning in warnings:
         log.warning("%s", warning)
     texts = ["session:{}".format(DEMO_SESSION)] if arguments.demo else arguments.addresses
-    planned = plan_batteries(texts)
+    planned = plan_batteries(texts, values)
     in_process = planned[0].peripheral is not None
-    if any((battery.peripheral is not None) != in_process for battery in planned):
-        raise ConfigError("real batteries and simulated or recorded ones never share a run, a database or a bus")
     clock = _choose_clock(arguments.accelerate, in_process) if clock is None else clock
     database = Path(arguments.database) if arguments.database else default_database(in_process)
     bus = Bus(None)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from config.addresses import BluetoothAddress, RecordedAddress, SimulatedAddress, parse_address
+from config.addresses import BluetoothAddress, RecordedAddress, SimulatedAddress, parse_address, split_file
 from config.options import ConfigError
 
 
@@ -118,3 +118,39 @@ def test_bad_parameters_of_simulated_batteries(query, message):
     with pytest.raises(ConfigError) as caught:
         parse_address("sim:a?" + query)
     assert str(caught.value) == "'sim:a?{}': {}".format(query, message)
+
+
+MAC = "70:3e:97:08:00:62"
+WITH_FILE = [
+    (MAC + ":/data/a.ini", MAC, "/data/a.ini"),
+    (MAC + ":a.ini", MAC, "a.ini"),
+    (MAC + ":C:/a b.ini", MAC, "C:/a b.ini"),
+    (MAC + ":./11", MAC, "./11"),
+    ("70-3E-97-08-00-62:/data/a.ini", "70-3E-97-08-00-62", "/data/a.ini"),
+    ("sim:a:/data/a.ini", "sim:a", "/data/a.ini"),
+    ("sim:a?cells=8&drop=120+60:/data/a:b.ini", "sim:a?cells=8&drop=120+60", "/data/a:b.ini"),
+]
+WITHOUT_FILE = [
+    MAC, "70-3E-97-08-00-62", "sim:a", "sim:a?cells=8&drop=120+60", "session:a.jsonl", "session:C:/a b.jsonl",
+    "session:/a:b:c.jsonl", MAC + ":11", "70:3e:97:08:00:/a.ini", "", "hci0:/a.ini",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "address", "file"), WITH_FILE)
+def test_a_file_behind_an_address(text, address, file):
+    """It begins behind the six pairs, or at the first colon behind a simulated battery."""
+    assert split_file(text) == (address, file)
+    parse_address(address)
+
+
+@pytest.mark.parametrize("text", WITHOUT_FILE)
+def test_no_file_behind_an_address(text):
+    """A session's name keeps its colons; a pair too many is no file, but the mistake that it looks like."""
+    assert split_file(text) == (text, None)
+
+
+@pytest.mark.parametrize("text", [MAC + ":", "sim:a:"])
+def test_a_colon_without_a_file(text):
+    """Half of it is not guessed at."""
+    with pytest.raises(ConfigError, match="behind the last colon the battery's own file is missing"):
+        split_file(text)

@@ -1,10 +1,13 @@
 """Whatever is typed wrong or lies broken on the disk: one clear line, the right exit code, the data untouched."""
 
 import json
+import re
 import sqlite3
 
 import pytest
 
+from config.options import OPTIONS
+from service.cli import main
 from tests.programs import ROOT, run
 
 DEMO = ROOT / "service" / "sessions" / "demo-4s.jsonl"
@@ -31,7 +34,14 @@ def _fails(code, *arguments, says):
         (["run", "sim:a", "sim:a"], "named twice"),
         (["run"], "no battery given"),
         (["run", "sim:a", "--colour"], "unrecognized arguments: --colour"),
-        (["run", "-p", "sim:a"], "virtual batteries"),
+        (["run", "-p", "-s", "sim:a"], "not allowed with argument"),
+        (["run", "sim:a", "--set", "POLL_SECONDS=0"], "--set: POLL_SECONDS = 0 is outside 1..60 s"),
+        (["run", "sim:a", "--set", "POLL_SECONDS"], "--set: 'POLL_SECONDS' is no line NAME = VALUE"),
+        (["run", "sim:a:no-such.ini"], "cannot read no-such.ini"),
+        (["run", "70:3e:97:08:00:62:"], "the battery's own file is missing"),
+        (["70:3e:97:08:00:62:11"], "is no battery address"),
+        (["check", "--set", "BATTERIES=acme"], "--set: BATTERIES: 'acme' is no battery address"),
+        (["check", "-p", "sim:a", "70:3e:97:08:00:62"], "never share a run"),
         (["run", "sim:a", "--instance", "-1"], "is no number from 0 to 65535"),
         (["run", "A4:C1:38:00:00:00", "--accelerate", "5", "--bus", "none"], "--accelerate is for simulated"),
         (["decode", "no-such-file"], "cannot read no-such-file"),
@@ -51,6 +61,44 @@ def test_config_value_out_of_range_names_file_and_line(tmp_path):
     config = tmp_path / "config.ini"
     config.write_text("[DEFAULT]\nPOLL_SECONDS = 0.1\n")
     _fails(2, "check", "--config", config, says="config.ini line 2: POLL_SECONDS = 0.1 is outside 1..60 s")
+
+
+def test_a_battery_file_that_is_wrong_names_itself(tmp_path):
+    """Common options do not belong there."""
+    own = tmp_path / "own.ini"
+    own.write_text("[DEFAULT]\nHOLD_SECONDS = 60\n")
+    _fails(2, "run", "-p", "sim:a:{}".format(own), says="own.ini line 2: HOLD_SECONDS is for all batteries together")
+
+
+def test_check_tells_what_it_understood(tmp_path, capsys):
+    """Batteries with what is their own, what they are together, every option, no password; warnings apart."""
+    own, common = tmp_path / "own.ini", tmp_path / "config.ini"
+    own.write_text("MAX_BATTERY_CHARGE_CURRENT = 50\nPASSWORD = secret99\n")
+    common.write_text("BATTERIES = 70:3e:97:08:00:62:own.ini, A4-C1-37-00-00-01\nPASSWORD = secret98\nGARDEN = 1\n")
+    assert main(["check", "-p", "--config", str(common), "--set", "poll_seconds=2.5"]) == 0
+    out, err = capsys.readouterr()
+    assert out.splitlines()[:5] == [
+        "parallel of 2",
+        "ble_703e97080062 JBD over Bluetooth LE",
+        "    PASSWORD = (hidden)",
+        "    MAX_BATTERY_CHARGE_CURRENT = 50 A",
+        "ble_a4c137000001 JBD over Bluetooth LE",
+    ]
+    assert "POLL_SECONDS = 2.5 s   How often each battery is asked." in out
+    assert "PASSWORD = (hidden)   Password" in out
+    assert "secret" not in out + err
+    assert err == "{} line 3: unknown option GARDEN\n".format(common)
+    assert [name for name in OPTIONS if not re.search("^{} =".format(name), out, re.MULTILINE)] == []
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["config.ini", "own.ini"]
+
+
+@pytest.mark.parametrize("switches", [["-s"], ["-p"], ["--series"], ["--parallel"], []])
+def test_check_with_switches_before_the_addresses(switches, capsys):
+    """As people have written it since the first program."""
+    assert main(["check", *switches, "sim:a", "sim:b", "--set", "HOLD_SECONDS=30"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("parallel of 2\n" if "p" in "".join(switches)[:3] else "series of 2\n")
+    assert "HOLD_SECONDS = 30 s" in out
 
 
 def test_missing_bus(tmp_path):
