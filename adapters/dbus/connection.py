@@ -3,6 +3,7 @@
 * Two messages waiting on a full socket kill the connection: everything goes through one queue, one at a time, and the
   library never gets to send a reply of its own.
 * Calls on a dead connection never return: every wait has a deadline, and :meth:`BusConnection.closed` tells of the end.
+* Proxy objects introspect first and send match rules without waiting for the answer: here both are plain calls.
 * The socket stays open after a disconnect: closed by hand.
 * ``connect`` has no time-out. ``request_name`` queues silently. A caller that wants no reply gets one. An exception
   in a handler is sent to the caller with traceback and paths.
@@ -13,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from typing import Any, Dict, List, Mapping
+from typing import Any, Callable, Dict, List, Mapping, Optional
 
 from dbus_next import Message, MessageFlag, MessageType
 from dbus_next.aio import MessageBus
@@ -49,12 +50,21 @@ class NameTaken(Exception):
     """The bus name cannot be ours: another copy of this program owns it, or the bus does not allow it."""
 
 
+class CallFailed(Exception):
+    """A program on the bus answered with an error, or not in time."""
+
+
+OnSignal = Callable[[Message], None]
+"""Takes every signal that reaches this connection, in order. Anybody may send one: look at its sender."""
+
+
 class BusConnection:
     """A connection that answers calls from *tree*. Open with :meth:`open`, always :meth:`close`."""
 
-    def __init__(self, bus: MessageBus, tree: ServiceTree) -> None:
+    def __init__(self, bus: MessageBus, tree: ServiceTree, on_signal: Optional[OnSignal] = None) -> None:
         self._bus = bus
         self._tree = tree
+        self._on_signal = on_signal
         self._queue: asyncio.Queue[Message] = asyncio.Queue()
         self._calls: Dict[int, asyncio.Future[Message]] = {}
         self._gone = asyncio.Event()
@@ -62,25 +72,17 @@ class BusConnection:
         self._tasks = [asyncio.ensure_future(self._send_queued()), asyncio.ensure_future(self._watch())]
 
     @classmethod
-    async def open(cls, address: str, tree: ServiceTree) -> BusConnection:
+    async def open(cls, address: str, tree: ServiceTree, on_signal: Optional[OnSignal] = None) -> BusConnection:
         """Raises :class:`BusUnavailable`."""
         bus = MessageBus.__new__(MessageBus)  # so that we hold it when its constructor fails to connect the socket
         try:
             bus.__init__(bus_address=address)  # type: ignore[misc]
             await asyncio.wait_for(bus.connect(), CONNECT_S)
-        except (
-            OSError,
-            EOFError,
-            AuthError,
-            InvalidAddressError,
-            ValueError,
-            OverflowError,
-            asyncio.TimeoutError,
-        ) as error:
+        except _CONNECT_ERRORS as error:
             _close_socket(bus)
             reason = str(error) or type(error).__name__
             raise BusUnavailable("cannot connect to the D-Bus at {}: {}".format(address, reason)) from None
-        return cls(bus, tree)
+        return cls(bus, tree, on_signal)
 
     async def closed(self) -> None:
         """Return when the connection is gone."""
@@ -101,13 +103,33 @@ class BusConnection:
         """Claim *name*. Raises :class:`NameTaken` or :class:`ConnectionLost`."""
         reply = await self._call_daemon("RequestName", "su", [name, DO_NOT_QUEUE])
         if reply.message_type is MessageType.ERROR:
-            raise NameTaken("the bus refuses the name {}: {}".format(name, reply.body[0] if reply.body else ""))
+            raise NameTaken("the bus refuses the name {}: {}".format(name, _error_text(reply)))
         if reply.body[0] not in (PRIMARY_OWNER, ALREADY_OWNER):
             raise NameTaken("the bus name {} is taken; is another copy running?".format(name))
 
     async def release_name(self, name: str) -> None:
         """Give *name* back. Raises :class:`ConnectionLost`."""
         await self._call_daemon("ReleaseName", "s", [name])
+
+    async def owner(self, name: str) -> Optional[str]:
+        """The unique name of the connection that owns *name*. Raises :class:`ConnectionLost`."""
+        reply = await self._call_daemon("GetNameOwner", "s", [name])
+        return None if reply.message_type is MessageType.ERROR else reply.body[0]
+
+    async def add_match(self, rule: str) -> None:
+        """Have the signals of *rule* sent here. Raises :class:`BusUnavailable` or :class:`ConnectionLost`."""
+        reply = await self._call_daemon("AddMatch", "s", [rule])
+        if reply.message_type is MessageType.ERROR:
+            raise BusUnavailable("the bus refuses a match rule: {}".format(_error_text(reply)))
+
+    async def call(self, message: Message, timeout_s: float = CALL_S) -> Message:
+        """The answer to the method call *message*. Raises :class:`CallFailed` or :class:`ConnectionLost`."""
+        reply = await self._ask(message, timeout_s)
+        if reply is None:
+            raise CallFailed("no answer to {}".format(message.member))
+        if reply.message_type is MessageType.ERROR:
+            raise CallFailed("{} failed: {}".format(message.member, _error_text(reply)))
+        return reply
 
     def signal_items_changed(self, items: Mapping[str, Value]) -> None:
         """Queue one ItemsChanged for *items*."""
@@ -127,18 +149,26 @@ class BusConnection:
             member=member,
             signature=signature,
             body=body,
-            serial=self._bus.next_serial(),
         )
+        reply = await self._ask(message, CALL_S)
+        if reply is None:
+            raise ConnectionLost("no answer from the bus to {}".format(member))
+        return reply
+
+    async def _ask(self, message: Message, timeout_s: float) -> Optional[Message]:
+        """The reply, ``None`` when there is none in time. Raises :class:`ConnectionLost`."""
+        message.serial = self._bus.next_serial()
         future = asyncio.get_event_loop().create_future()
         self._calls[message.serial] = future
         self._enqueue(message)
         gone = asyncio.ensure_future(self._gone.wait())
         try:
-            await asyncio.wait({future, gone}, timeout=CALL_S, return_when=asyncio.FIRST_COMPLETED)
-            if not future.done():
-                raise ConnectionLost("no answer from the bus to {}".format(member))
-            reply: Message = future.result()
-            return reply
+            await asyncio.wait({future, gone}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+            if future.done():
+                return future.result()
+            if gone.done():
+                raise ConnectionLost("the bus went away before it answered {}".format(message.member))
+            return None
         finally:
             gone.cancel()
             del self._calls[message.serial]
@@ -161,11 +191,15 @@ class BusConnection:
             self._gone.set()
 
     def _on_message(self, message: Message) -> bool:
-        """Take every call and every reply; what is returned true, dbus-next leaves alone."""
+        """Take every call, signal and reply; what is returned true, dbus-next leaves alone."""
         if message.message_type is MessageType.METHOD_CALL:
             reply = self._reply(message)
             if not message.flags & MessageFlag.NO_REPLY_EXPECTED:
                 self._enqueue(reply)
+            return True
+        if message.message_type is MessageType.SIGNAL:
+            if self._on_signal is not None:
+                self._on_signal(message)
             return True
         future = self._calls.get(message.reply_serial) if message.reply_serial else None
         if future is not None and not future.done():
@@ -179,6 +213,10 @@ class BusConnection:
             return Message.new_method_return(message, signature, body)
         except CallError as error:
             return Message.new_error(message, error.name, error.text)
+
+
+def _error_text(reply: Message) -> str:
+    return str(reply.body[0]) if reply.body else str(reply.error_name)
 
 
 def _close_socket(bus: MessageBus) -> None:
