@@ -1,8 +1,21 @@
-"""A ``com.victronenergy.battery`` service on D-Bus, the Venus way. The only package that imports ``dbus_next``."""
+"""``com.victronenergy.battery`` services on D-Bus, the Venus way, and the settings service that they need there.
+
+The only package that imports ``dbus_next``.
+"""
 
 from adapters.dbus.address import BusUnavailable, choose_address
 from adapters.dbus.connection import NameTaken, probe
 from adapters.dbus.private_bus import PrivateBus
 from adapters.dbus.service import BusService
+from adapters.dbus.settings import SettingsClient, SettingsEntry
 
-__all__ = ["BusService", "BusUnavailable", "NameTaken", "PrivateBus", "choose_address", "probe"]
+__all__ = [
+    "BusService",
+    "BusUnavailable",
+    "NameTaken",
+    "PrivateBus",
+    "SettingsClient",
+    "SettingsEntry",
+    "choose_address",
+    "probe",
+]

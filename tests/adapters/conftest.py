@@ -1,4 +1,4 @@
-"""A BlueZ double on a private system bus, in the process of the test."""
+"""Doubles on a private bus: BlueZ and the settings service."""
 
 import asyncio
 import contextlib
@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from tests.doubles.settings_service import SettingsService
 from tests.programs import ROOT, bus_daemon
 
 BLUEZ = ROOT / "tests" / "doubles" / "bluez"
@@ -53,3 +54,18 @@ def bluez(tmp_path, monkeypatch, unused_tcp_port):
             double.kill()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 double.wait(5)
+
+
+@pytest.fixture
+def absent(bus, tmp_path):
+    """A settings service that has not started; stopped at the end."""
+    service = SettingsService(bus.address, tmp_path / "settings.json")
+    yield service
+    service.stop()
+
+
+@pytest.fixture
+def settings(absent):
+    """A settings service on the bus."""
+    absent.start()
+    return absent
