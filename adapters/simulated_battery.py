@@ -19,6 +19,8 @@ from core.protocols.jbd.framing import READ, START, answer_frame, read_request
 
 CYCLE_S = 4 * 3600
 """One swing from charging through discharging and back."""
+BEGIN_ANGLE = 1.0
+"""Where in the swing every battery begins, so that several of them carry the current of one bank."""
 PEAK_C_RATE = 0.25
 """Highest current as a fraction of the capacity per hour."""
 CELL_RESISTANCE_OHM_AH = 0.15
@@ -58,7 +60,6 @@ class SimulatedBattery(Peripheral):
         self._pack = pack
         build = random.Random(pack.seed)
         self._offsets_mv = [build.gauss(0, 4) for _ in range(pack.cells)]
-        self._phase = build.uniform(0, 2 * math.pi)
         self._cycles = build.randrange(5, 300)
 
     def next_outage_s(self, seconds: float) -> Optional[float]:
@@ -85,8 +86,8 @@ class SimulatedBattery(Peripheral):
         """State of charge in percent and current in A: a sine of current and its integral."""
         swing = 2 * math.pi / CYCLE_S
         peak_a = PEAK_C_RATE * self._pack.capacity_ah
-        angle = swing * seconds + self._phase
-        charged_ah = peak_a / swing / 3600 * (math.cos(self._phase) - math.cos(angle))
+        angle = swing * seconds + BEGIN_ANGLE
+        charged_ah = peak_a / swing / 3600 * (math.cos(BEGIN_ANGLE) - math.cos(angle))
         soc_pct = self._pack.soc_pct + charged_ah / self._pack.capacity_ah * 100
         if not 0 < soc_pct < 100:
             return min(100.0, max(0.0, soc_pct)), 0.0

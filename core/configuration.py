@@ -51,6 +51,18 @@ class BatteryConfiguration:
 
 
 @frozen
+class PlannedService:
+    """A service on the bus, and which batteries it stands for."""
+
+    key: str
+    """Its identity in events, and the last part of its bus name."""
+    batteries: Tuple[int, ...]
+    """Their places in the configuration, from 0."""
+    controls: bool = False
+    """Whether it tells Venus OS how hard to charge. Exactly one service may."""
+
+
+@frozen
 class Configuration:
     """The effective configuration of one run. Times in seconds of uptime."""
 
@@ -89,6 +101,19 @@ class Configuration:
     """What ``/Info/Config`` shows, by option name."""
 
     @property
+    def services(self) -> Tuple[PlannedService, ...]:
+        """What is published: the one battery or the virtual one, and monitors."""
+        everything = tuple(range(len(self.batteries)))
+        monitors = tuple(PlannedService(self.batteries[index].battery, (index,)) for index in everything)
+        if self.topology == SEPARATE:
+            return monitors
+        controls = not self.monitor_only
+        if len(everything) == 1:
+            return (PlannedService(self.batteries[0].battery, everything, controls),)
+        whole = PlannedService("virtual_" + self.topology, everything, controls)
+        return (whole, *(monitors if self.publish_members else ()))
+
+    @property
     def live_s(self) -> float:
         """How old the older half of a reading may be to count as now (venus-dbus D.4)."""
         return max(POLLS_PER_LIVE * self.poll_seconds, MIN_LIVE_S)
@@ -116,6 +141,8 @@ def configuration_from(payload: Dict[str, Any]) -> Configuration:
         raise ValueError("the configuration names no batteries")
     batteries = tuple(_structured(BatteryConfiguration, {"address": "", **each}) for each in named)
     configuration: Configuration = _structured(Configuration, {**payload, "batteries": batteries})
+    if configuration.topology == SINGLE and len(batteries) > 1:
+        raise ValueError("the configuration has {} batteries as a single one".format(len(batteries)))
     if configuration.topology not in TOPOLOGIES:
         raise ValueError("the configuration has topology = {!r}".format(configuration.topology))
     return configuration

@@ -6,112 +6,31 @@ The running program and a replay drive the same object in the same way, so they 
 
 from __future__ import annotations
 
-import json
 from copy import deepcopy
-from typing import Any, Dict, List, Mapping, Optional
+from typing import Any, Dict, List, Mapping, Optional, Sequence
 
-from attrs import field, frozen
+from attrs import evolve
 
-from core.alarms import Alarms
 from core.battery import Battery
 from core.configuration import Configuration, configuration_from
 from core.events import Event, SessionEnded, SessionStarted, SettingChanged
-from core.paths import Value
-from core.presence import Phase, phase_of
-from core.publication import BUS_NAME_PREFIX, service_items
+from core.limits.phases import ChargePhase
+from core.presence import Phase
+from core.service_view import LEFT, TICK_US, Publication, ServiceView, remembered_capacities
 
-TICK_US = 1_000_000
-
-JOINED = "joined"
-CHANGED = "changed"
-LEFT = "left"
-
-
-@frozen
-class Publication:
-    """What one service does on the bus at one tick: joins with all its items, changes some, or leaves."""
-
-    boot: int
-    uptime_s: int
-    service: str
-    phase: Phase
-    change: str
-    items: Mapping[str, Value] = field(factory=dict)
-
-    def to_json(self) -> str:
-        """One line; equal publications give equal bytes."""
-        line = {
-            "boot": self.boot,
-            "uptime_s": self.uptime_s,
-            "service": self.service,
-            "phase": self.phase.value,
-            "change": self.change,
-            "items": self.items,
-        }
-        return json.dumps(line, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-
-
-class _Service:
-    """One battery with what was last published of it."""
-
-    def __init__(self, battery: Battery, configuration: Configuration, index: int) -> None:
-        self.battery = battery
-        self.name = BUS_NAME_PREFIX + battery.configuration.battery
-        self._configuration = configuration
-        self._index = index
-        self._alarms = Alarms(configuration)
-        self._published: Optional[Dict[str, Value]] = None
-        self._last_inputs: Any = None
-
-    @property
-    def on_bus(self) -> bool:
-        return self._published is not None
-
-    def leave(self) -> None:
-        self._published = self._last_inputs = None
-
-    def evaluate(self, boot: int, now_us: int, program: str) -> Optional[Publication]:
-        phase = phase_of(self.battery.age_s(now_us), self._configuration)
-        if phase is Phase.START:
-            return None
-        alarms = self._alarms.levels(self.battery, phase, now_us)
-        uptime_s = now_us // TICK_US
-        if phase is Phase.GONE:
-            if not self.on_bus:
-                return None
-            self.leave()
-            return Publication(boot, uptime_s, self.name, phase, LEFT)
-        inputs = (phase, self.battery.revision, alarms)
-        if phase is Phase.LIVE and inputs == self._last_inputs:
-            return None  # most ticks: no news, and nothing shown while LIVE depends on the age
-        self._last_inputs = inputs
-        items = service_items(
-            self.battery,
-            phase,
-            alarms,
-            configuration=self._configuration,
-            program=program,
-            index=self._index,
-            now_us=now_us,
-        )
-        before, self._published = self._published, items
-        if before is None:
-            return Publication(boot, uptime_s, self.name, phase, JOINED, items)
-        for path in before.keys() - items.keys():
-            items[path] = None  # a cell that the BMS no longer speaks of
-        changed = {path: value for path, value in items.items() if path not in before or before[path] != value}
-        return Publication(boot, uptime_s, self.name, phase, CHANGED, changed) if changed else None
+NOT_RESTORED = ("DeviceInstance", "SelectedBattery")
+"""Settings that hold for one run: Venus OS assigns the one anew, a page chooses the other."""
 
 
 class LiveView:
     """All batteries of a session. Feed it every event in order; between events tell it how late it is."""
 
     def __init__(self) -> None:
-        self._services: List[_Service] = []
+        self._services: List[ServiceView] = []
         self._by_battery: Dict[str, Battery] = {}
+        self._capacities_mah: Dict[str, int] = {}
         self._boot = 0
         self._uptime_s = 0
-        self._program = ""
         self._next_tick_us: Optional[int] = None
 
     def fold(self, event: Event) -> List[Publication]:
@@ -123,7 +42,11 @@ class LiveView:
         self._uptime_s = event.uptime_us // TICK_US
         publications = self.advance(event.uptime_us)
         battery = self._by_battery.get(getattr(event.fact, "battery", ""))
-        if battery is not None:
+        if isinstance(event.fact, SettingChanged):
+            for service in self._services:
+                if service.key == event.fact.battery:
+                    service.fold(event.fact)
+        elif battery is not None:
             battery.fold(event)
         if isinstance(event.fact, SessionEnded):
             publications += self._end()
@@ -137,23 +60,59 @@ class LiveView:
             self._next_tick_us = max(self._next_tick_us, (uptime_us // TICK_US + 1) * TICK_US)
         while self._next_tick_us is not None and self._next_tick_us <= uptime_us:
             for service in self._services:
-                publication = service.evaluate(self._boot, self._next_tick_us, self._program)
+                publication = service.evaluate(self._boot, self._next_tick_us)
                 if publication is not None:
                     publications.append(publication)
             self._next_tick_us += TICK_US
         return publications
 
-    def battery(self, service_name: str) -> Optional[Battery]:
-        """The battery behind a service, by its bus name."""
-        return self._by_battery.get(service_name[len(BUS_NAME_PREFIX) :])
+    def service(self, name: str) -> Optional[ServiceView]:
+        """A service by its bus name."""
+        return next((service for service in self._services if service.name == name), None)
+
+    def awaited(self, name: str) -> str:
+        """What a service that has not joined the bus is waiting for."""
+        service = self.service(name)
+        return "nothing" if service is None else service.awaited
+
+    @property
+    def problems(self) -> Dict[str, str]:
+        """By service: why it is not published, or has no limits."""
+        return {service.key: service.problem for service in self._services if service.problem is not None}
+
+    def remembered(self) -> Dict[str, Any]:
+        """What must survive a restart besides settings, as plain JSON values."""
+        capacities = dict(self._capacities_mah)
+        for name, battery in self._by_battery.items():
+            if battery.pack is not None and battery.installed_mah:
+                capacities[name] = battery.installed_mah
+        state: Dict[str, Any] = {"capacities_mah": capacities} if capacities else {}
+        charge = [service.control.state() for service in self._services if service.control is not None]
+        if charge and charge[0]:
+            state["charge"] = charge[0]
+        return state
 
     def _start(self, event: Event, fact: SessionStarted) -> None:
         configuration = configuration_from(dict(fact.configuration))
-        names = remembered_names(fact.remembered)
-        batteries = [Battery(known, names.get(known.battery, "")) for known in configuration.batteries]
-        self._services = [_Service(battery, configuration, index) for index, battery in enumerate(batteries)]
+        batteries = [Battery(known) for known in configuration.batteries]
+        self._capacities_mah = remembered_capacities(fact.remembered)
+        self._services = [
+            ServiceView(
+                plan,
+                [batteries[place] for place in plan.batteries],
+                configuration,
+                began_us=event.uptime_us,
+                index=index,
+                program=fact.program,
+                remembered=fact.remembered,
+            )
+            for index, plan in enumerate(configuration.services)
+        ]
+        for service in self._services:
+            for setting, value in remembered_settings(fact.remembered, service.key).items():
+                service.fold(SettingChanged(service.key, setting, value))
         self._by_battery = {battery.configuration.battery: battery for battery in batteries}
-        self._boot, self._program = event.boot, fact.program
+        self._boot = event.boot
         self._next_tick_us = (event.uptime_us // TICK_US + 1) * TICK_US
 
     def _end(self) -> List[Publication]:
@@ -178,7 +137,7 @@ class Remembered:
     def fold(self, event: Event) -> bool:
         """Take in *event*; whether it changed anything."""
         fact = event.fact
-        if not isinstance(fact, SettingChanged):
+        if not isinstance(fact, SettingChanged) or fact.setting in NOT_RESTORED:
             return False
         settings = self._state.setdefault("settings", {}).setdefault(fact.battery, {})
         changed = fact.setting not in settings or bool(settings[fact.setting] != fact.value)
@@ -186,7 +145,24 @@ class Remembered:
         return changed
 
 
-def remembered_names(remembered: Mapping[str, Any]) -> Dict[str, str]:
-    """The custom name of each battery that was given one."""
-    settings = remembered.get("settings", {})
-    return {battery: values["CustomName"] for battery, values in settings.items() if "CustomName" in values}
+def is_absorbing(remembered: Mapping[str, Any]) -> bool:
+    """Whether the program was saved while it counted minutes of absorption."""
+    charge = remembered.get("charge")
+    return isinstance(charge, dict) and charge.get("phase") == ChargePhase.ABSORPTION.value
+
+
+def carried_on(remembered: Mapping[str, Any], since: Sequence[Event], configuration: Configuration) -> Dict[str, Any]:
+    """What had become of *remembered* by the last event of *since*: what a kill would otherwise cost."""
+    first, view = since[0], LiveView()
+    view.fold(evolve(first, fact=SessionStarted("", configuration.to_payload(), remembered)))
+    for event in since:
+        view.fold(event)
+    return {**remembered, **view.remembered()}
+
+
+def remembered_settings(remembered: Mapping[str, Any], service: str) -> Dict[str, Any]:
+    """The settings of *service* that were written in former runs."""
+    every = remembered.get("settings")
+    settings = every.get(service) if isinstance(every, dict) else None
+    kept = settings if isinstance(settings, dict) else {}
+    return {name: value for name, value in kept.items() if name not in NOT_RESTORED}

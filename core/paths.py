@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import Dict, Optional, Union
+from typing import Dict, Optional, Tuple, Union
 
 from attrs import frozen
 
-Value = Union[None, int, float, str]
+Value = Union[None, int, float, str, Tuple[float, ...]]
 """``None`` is D-Bus "invalid": not known now."""
 
 INVALID_TEXT = "---"
@@ -20,7 +20,7 @@ INVALID_TEXT = "---"
 
 @frozen
 class PathType:
-    """How a path looks on the wire and on a screen. *wire* is ``i``, ``d`` or ``s``."""
+    """How a path looks on the wire and on a screen. *wire* is ``i``, ``d``, ``s`` or, by its value, ``v``."""
 
     wire: str
     decimals: int = 0
@@ -31,6 +31,10 @@ class PathType:
 _TEXT = PathType("s")
 _COUNT = PathType("i")
 _FLAG = PathType("i")
+_YES_NO = PathType("i", unit="yes")
+_LIMIT_AMPERE = PathType("d", 1, "A")
+_ANY = PathType("v")
+_UNIX_TIME = PathType("d", 0, "s")
 _VOLT = PathType("d", 2, "V")
 _CELL_VOLT = PathType("d", 3, "V")
 _AMPERE = PathType("d", 2, "A")
@@ -67,6 +71,16 @@ _TYPES: Dict[str, PathType] = {
     "/InstalledCapacity": _AMPERE_HOUR,
     "/ConsumedAmphours": _AMPERE_HOUR,
     "/TimeToGo": _COUNT,
+    "/TimeToSoC/#": _ANY,
+    "/Dc/#/MidVoltage": _VOLT,
+    "/Dc/#/MidVoltageDeviation": _PERCENT,
+    "/Info/MaxChargeVoltage": _VOLT,
+    "/Info/MaxChargeCurrent": _LIMIT_AMPERE,
+    "/Info/MaxDischargeCurrent": _LIMIT_AMPERE,
+    "/Info/BatteryLowVoltage": _VOLT,
+    "/Info/ChargeMode": _TEXT,
+    "/Info/ChargeLimitation": _TEXT,
+    "/Info/DischargeLimitation": _TEXT,
     "/Io/AllowToCharge": _FLAG,
     "/Io/AllowToDischarge": _FLAG,
     "/System/NrOfCellsPerBattery": _COUNT,
@@ -92,6 +106,18 @@ _TYPES: Dict[str, PathType] = {
     "/Voltages/Sum": _CELL_VOLT,
     "/Voltages/Diff": _CELL_VOLT,
     "/Balances/Cell#": _FLAG,
+    "/Voltages/Cell#X#": _CELL_VOLT,
+    "/Balances/Cell#X#": _FLAG,
+    "/Cell/#/Volts": _CELL_VOLT,
+    "/Cell/#X#/Volts": _CELL_VOLT,
+    "/Cell/Sum": _CELL_VOLT,
+    "/Cell/Diff": _CELL_VOLT,
+    "/Parallel/VoltageImbalance": _YES_NO,
+    "/Parallel/CurrentImbalance": _YES_NO,
+    "/Parallel/SocImbalance": _YES_NO,
+    "/Parallel/TotalBatteries": _COUNT,
+    "/Parallel/ActiveBatteries": _COUNT,
+    "/Parallel/BatteryCount": _COUNT,
     "/History/ChargeCycles": _COUNT,
     "/History/LowVoltageAlarms": _COUNT,
     "/History/HighVoltageAlarms": _COUNT,
@@ -107,6 +133,20 @@ _TYPES: Dict[str, PathType] = {
     "/Battery/#/Cell/#/Temperature": _CELSIUS,
 }
 _ALARM = PathType("i")
+_PER_BATTERY: Dict[str, PathType] = {
+    "CellCount": _COUNT,
+    "Name": _TEXT,
+    "MinVoltage": _CELL_VOLT,
+    "MaxVoltage": _CELL_VOLT,
+    "AvgVoltage": _CELL_VOLT,
+    "VoltageSpread": _CELL_VOLT,
+    "Cell/#/Volts": _CELL_VOLT,
+    "Cell/#/Balancing": _YES_NO,
+    "LastUpdate": _UNIX_TIME,
+    "CellVoltages": _TEXT,
+    "Balancing": _TEXT,
+}
+"""Below ``/Parallel/Battery/<address with _>/``."""
 
 
 @lru_cache(maxsize=4096)
@@ -114,6 +154,10 @@ def type_of(path: str) -> PathType:
     """The type of *path*. Raises :class:`KeyError` for a path that the table does not know."""
     if path.startswith("/Alarms/"):
         return _ALARM
+    if path.startswith("/Info/Config/"):
+        return _ANY
+    if path.startswith("/Parallel/Battery/"):
+        return _PER_BATTERY[re.sub(r"\d+", "#", "/".join(path.split("/")[4:]))]
     return _TYPES[re.sub(r"\d+", "#", path)]
 
 
@@ -122,9 +166,9 @@ def rounded(path: str, value: Value) -> Value:
     if value is None:
         return None
     kind = type_of(path)
-    if kind.wire == "d":
+    if kind.wire == "d" and isinstance(value, (int, float)):
         return round(float(value), kind.decimals) + 0.0  # no screen shows -0.0
-    return int(value) if kind.wire == "i" else value
+    return int(value) if kind.wire == "i" and isinstance(value, (int, float)) else value
 
 
 def text_of(path: str, value: Value) -> str:
@@ -134,6 +178,10 @@ def text_of(path: str, value: Value) -> str:
     kind = type_of(path)
     if kind.unit == "hex" and isinstance(value, int):
         return "0x{:X}".format(value)
+    if kind.unit == "yes":
+        return "Yes" if value else "No"
+    if isinstance(value, tuple):
+        return ", ".join("{:g}".format(number) for number in value)
     if kind.wire == "d" and isinstance(value, float):
         decimals = kind.decimals if kind.text_decimals is None else kind.text_decimals
         return "{:.{}f}{}".format(value, decimals, kind.unit)

@@ -7,7 +7,7 @@ Thresholds: jbd-protocol section 11 and charge-control section 5 of the project'
 
 from __future__ import annotations
 
-from typing import Dict, Optional
+from typing import Dict, Mapping, Optional
 
 from core.readings import CellReading, PackReading
 
@@ -15,6 +15,8 @@ MAX_CURRENT_MA = 1_000_000
 MAX_SOC_PERMILLE = 1000
 MAX_CELLS = 32
 MAX_SENSORS = 8
+MIN_TEMPERATURE_DC = -400
+MAX_TEMPERATURE_DC = 1200
 MAX_SUM_DEVIATION = 0.10
 MAX_SIBLING_DEVIATION_MV = 500
 SIMULTANEOUS_US = 5_000_000
@@ -25,11 +27,28 @@ CURRENT = "current"
 SOC = "soc"
 CELL_COUNT = "cell_count"
 SENSORS = "temperature sensors"
+_CELL = "cell "
+_SENSOR = "sensor "
 
 
 def cell_key(cell: int) -> str:
     """The key of a cell's mark, 1-based."""
-    return "cell {}".format(cell)
+    return _CELL + str(cell)
+
+
+def sensor_key(sensor: int) -> str:
+    """The key of a temperature sensor's mark, 1-based."""
+    return _SENSOR + str(sensor)
+
+
+def any_cell(marks: Mapping[str, str]) -> bool:
+    """Whether *marks* doubt a cell voltage, or how many there are."""
+    return any(key.startswith(_CELL) or key == CELL_COUNT for key in marks)
+
+
+def any_sensor(marks: Mapping[str, str]) -> bool:
+    """Whether *marks* doubt a temperature."""
+    return any(key.startswith(_SENSOR) or key == SENSORS for key in marks)
 
 
 def implausible_pack(pack: PackReading) -> Dict[str, str]:
@@ -43,6 +62,9 @@ def implausible_pack(pack: PackReading) -> Dict[str, str]:
         marks[CELL_COUNT] = "{} cells are more than {}".format(pack.cell_count, MAX_CELLS)
     if len(pack.temperatures_dc) > MAX_SENSORS:
         marks[SENSORS] = "{} sensors are more than {}".format(len(pack.temperatures_dc), MAX_SENSORS)
+    for n, temperature_dc in enumerate(pack.temperatures_dc + pack.extra_temperatures_dc, 1):
+        if temperature_dc is not None and not MIN_TEMPERATURE_DC <= temperature_dc <= MAX_TEMPERATURE_DC:
+            marks[sensor_key(n)] = "{} degC is no temperature of a battery".format(temperature_dc / 10)
     return marks
 
 
@@ -58,7 +80,7 @@ def implausible_cells(pack: PackReading, cells: CellReading, apart_us: Optional[
     if apart_us is None or abs(apart_us) >= SIMULTANEOUS_US:
         return marks
     total_mv = sum(voltages_mv)
-    if abs(total_mv - pack.voltage_mv) > MAX_SUM_DEVIATION * max(pack.voltage_mv, total_mv):
+    if voltages_mv and abs(total_mv - pack.voltage_mv) > MAX_SUM_DEVIATION * max(pack.voltage_mv, total_mv):
         marks[VOLTAGE] = "{} mV, but the cells add up to {} mV".format(pack.voltage_mv, total_mv)
         middle_mv = sorted(voltages_mv)[len(voltages_mv) // 2]
         for n, mv in enumerate(voltages_mv, 1):

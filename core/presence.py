@@ -21,13 +21,16 @@ class Phase(enum.Enum):
     GONE = "GONE"
 
 
-def phase_of(age_s: Optional[float], configuration: Configuration) -> Phase:
-    """The phase of a battery whose older half of a reading is *age_s* old; ``None`` if it never was complete."""
+def phase_of(age_s: Optional[float], configuration: Configuration, hold_s: Optional[float] = None) -> Phase:
+    """The phase of a battery whose older half of a reading is *age_s* old; ``None`` if it never was complete.
+
+    *hold_s* is how long this battery may be silent, when that is not what is configured.
+    """
     if age_s is None:
         return Phase.START
     if age_s <= configuration.live_s:
         return Phase.LIVE
-    hold_s = max(configuration.hold_seconds, configuration.live_s)
+    hold_s = max(configuration.hold_seconds if hold_s is None else hold_s, configuration.live_s)
     if age_s <= hold_s:
         return Phase.STALE
     return Phase.LOST if age_s <= hold_s + configuration.remove_seconds else Phase.GONE

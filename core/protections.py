@@ -43,6 +43,7 @@ ALARM_NAMES = (
     "LowChargeTemperature",
     "HighTemperature",
     "LowTemperature",
+    "BatteryTemperatureSensor",
 )
 """Every alarm that a BMS can raise here; ``BmsCable`` belongs to the link and is not among them."""
 

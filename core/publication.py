@@ -1,23 +1,22 @@
-"""One physical battery as the values of a ``com.victronenergy.battery`` service.
-
-This service is a monitor: it has no ``/Info/Max*`` paths, because a service that merely registers them counts
-as a BMS that controls the chargers.
+"""A bank as the values of a ``com.victronenergy.battery`` service.
 
 What may be shown in which phase (venus-dbus D.4): LIVE everything; STALE and LOST only what may outlive its
-reading (SoC, Capacity, ConsumedAmphours, identity, InstalledCapacity, cell count, history), with its age in
+reading (SoC, Capacity, ConsumedAmphours, limits, identity, InstalledCapacity, cell count, history), with its age in
 ``/ConnectionInformation``; everything else is invalid, or safe (no charging) once LOST.
 """
 
 from __future__ import annotations
 
 import re
-from functools import lru_cache
-from typing import Dict, List, Mapping, Optional, Tuple
+from typing import Dict, List, Mapping, Optional, Sequence
 
-from core import plausibility
+from core.bank import Bank, Member
+from core.bank_values import BankValues, Extreme
 from core.battery import Battery
-from core.configuration import Configuration
+from core.configuration import SERIES, Configuration
+from core.limits.control import Limits
 from core.paths import Value, rounded
+from core.plausibility import CELL_COUNT
 from core.presence import Phase
 from core.protections import ALARM_NAMES
 from core.readings import PackReading
@@ -34,64 +33,66 @@ MAX_TIME_TO_GO_S = 864_000
 
 _ALARM_PATHS = {name: "/Alarms/" + name for name in ALARM_NAMES + ("BmsCable",)}
 _HELD = "Soc, Capacity, ConsumedAmphours"
+_HELD_LIMITS = ", limits"
 _SENSOR_PATHS = 4
 
 Items = Dict[str, Value]
 
 
-def service_items(
-    battery: Battery,
-    phase: Phase,
-    alarms: Mapping[str, Optional[int]],
-    *,
-    configuration: Configuration,
-    program: str,
-    index: int,
-    now_us: int,
-) -> Items:
-    """Every path of the service of *battery*, rounded. *index* is its 0-based place in the configuration."""
-    items: Items = {}
-    items.update(_identity(battery, configuration, program, index))
-    items.update(_link(battery, phase, now_us))
-    items.update(_held(battery))
-    items.update(_measurements(battery, phase, configuration))
-    items.update(_temperatures(battery, phase))
-    items.update(_modules(battery, phase))
-    items = {path: rounded(path, value) for path, value in items.items()}
-    items.update(_cells(battery, phase))  # whole millivolts and flags: exact as they are
-    items.update({_ALARM_PATHS[name]: level for name, level in alarms.items()})
-    return items
+def _rounded(items: Items) -> Items:
+    return {path: rounded(path, value) for path, value in items.items()}
 
 
-def _identity(battery: Battery, configuration: Configuration, program: str, index: int) -> Items:
-    known, pack = battery.configuration, battery.pack
-    return {
-        "/Mgmt/ProcessName": PROCESS_NAME,
-        "/Mgmt/ProcessVersion": program,
-        "/Mgmt/Connection": "{} {}".format(known.connection, known.address),
-        "/Mgmt/InsecureConnection": known.insecure_connection,
-        "/DeviceInstance": (configuration.device_instance or 0) + index,
-        "/ProductId": configuration.product_id,
-        "/ProductName": "BT Battery ({})".format(known.label),
-        "/CustomName": battery.custom_name,
-        "/DeviceName": battery.device_name,
-        "/FirmwareVersion": pack.firmware if pack else None,
-        "/HardwareVersion": battery.hardware_name,
-        "/Serial": known.address,
-        "/ErrorCode": 0,
-        "/System/NrOfBatteries": 1,
-        "/System/BatteriesParallel": 1,
-        "/System/BatteriesSeries": 1,
-        "/Battery/Request/Id": 1,
-        "/Battery/1/Serial": known.address,
-        "/Battery/1/FwVersion": _version_number(pack.firmware if pack else None),
-    }
+def per_thousand(value: Optional[float], divisor: float = 1000.0) -> Optional[float]:
+    """MV as V, permille as percent with a *divisor* of 10; unknown stays unknown."""
+    return None if value is None else value / divisor
 
 
-def _version_number(firmware: Optional[str]) -> Optional[int]:
+def version_number(firmware: Optional[str]) -> Optional[int]:
     """``2.5`` as gui-v2 counts versions, v2.05: two digits of minor version, so that 2.1 and 2.10 differ."""
     match = re.match(r"(\d{1,3})\.(\d{1,2})(?!\d)", firmware or "")
     return int(match.group(1)) << 16 | int(match.group(2), 16) << 8 if match else None
+
+
+def identity_items(bank: Bank, *, custom_name: str, instance: int, program: str, selected: int) -> Items:
+    """Who the service is. A bank of one is its battery."""
+    configuration = bank.configuration
+    first = bank.members[0].battery
+    known = first.configuration
+    count = len(bank.members)
+    if count == 1:
+        pack = first.pack
+        own: Items = {
+            "/Mgmt/Connection": "{} {}".format(known.connection, known.address),
+            "/ProductName": "BT Battery ({})".format(known.label),
+            "/DeviceName": first.device_name,
+            "/FirmwareVersion": pack.firmware if pack else None,
+            "/HardwareVersion": first.hardware_name,
+            "/Serial": known.address,
+        }
+    else:
+        own = {
+            "/Mgmt/Connection": "{}, {} batteries".format(known.connection, count),
+            "/ProductName": "BT Battery ({})".format(configuration.topology),
+            "/DeviceName": None,
+            "/FirmwareVersion": program,
+            "/HardwareVersion": None,
+            "/Serial": "virtual_" + configuration.topology,
+        }
+    return {
+        "/Mgmt/ProcessName": PROCESS_NAME,
+        "/Mgmt/ProcessVersion": program,
+        "/Mgmt/InsecureConnection": max(member.battery.configuration.insecure_connection for member in bank.members),
+        "/DeviceInstance": instance,
+        "/ProductId": configuration.product_id,
+        "/CustomName": custom_name,
+        "/ErrorCode": 0,
+        "/System/NrOfBatteries": count,
+        "/System/BatteriesParallel": count if bank.parallel else 1,
+        "/System/BatteriesSeries": count if configuration.topology == SERIES else 1,
+        "/Battery/Request/Id": selected,
+        **own,
+    }
 
 
 def _clock_text(seconds: float) -> str:
@@ -99,56 +100,127 @@ def _clock_text(seconds: float) -> str:
     return "{:02d}:{:02d}:{:02d}".format(minutes // 60, minutes % 60, rest)
 
 
-def _link(battery: Battery, phase: Phase, now_us: int) -> Items:
-    age = _clock_text(battery.age_s(now_us) or 0)
-    if phase is Phase.LIVE:
-        text = "Connected" if battery.link_up else "Reconnecting: {}".format(battery.link_cause or "not connected yet")
-    elif phase is Phase.STALE:
-        text = "Stale {}, held: {}".format(age, _HELD)
-    else:
-        text = "Lost {}, held: {}".format(age, _HELD)
-    if phase is not Phase.LIVE and battery.link_cause:
-        text += " ({})".format(battery.link_cause)
-    lost = phase in (Phase.LOST, Phase.GONE)
+def link_items(bank: Bank, limits: bool, estimated: bool) -> Items:
+    """Whether somebody answers; what is held, and how old it is."""
+    lost = bank.phase in (Phase.LOST, Phase.GONE)
+    single = len(bank.members) == 1
+    held = _HELD + (_HELD_LIMITS if limits else "")
+    texts = [_link_text(member, held, named=not single) for member in bank.members]
+    told = [
+        text for text, member in zip(texts, bank.members) if single or not member.live or not member.battery.link_up
+    ]
+    text = "; ".join(told) or "Connected"
     return {
         "/Connected": 0 if lost else 1,
         "/State": STATE_ERROR if lost else STATE_RUNNING,
-        "/ConnectionInformation": text,
+        "/ConnectionInformation": text + (" (current estimated)" if estimated else ""),
     }
 
 
-def _per_thousand(value: Optional[int], divisor: float = 1000.0) -> Optional[float]:
-    return None if value is None else value / divisor
+def _link_text(member: Member, held: str, *, named: bool) -> str:
+    battery = member.battery
+    age = _clock_text(member.age_s or 0)
+    if member.live:
+        text = "Connected" if battery.link_up else "Reconnecting: {}".format(battery.link_cause or "not connected yet")
+    elif member.phase is Phase.STALE:
+        text = "Stale {}, held: {}".format(age, held)
+    elif not member.fits:
+        text = "Has {} cells, unlike the others".format(member.cells)
+    elif member.phase is Phase.START:
+        text = member.doubt or "Not seen yet"
+    else:
+        text = "Lost {}, held: {}".format(age, held)
+    if not member.live and battery.link_cause:
+        text += " ({})".format(battery.link_cause)
+    return "Battery {}: {}".format(member.number, text) if named else text
 
 
-def _installed_mah(pack: Optional[PackReading]) -> Optional[int]:
-    """The design capacity; a BMS that answers 0 does not know it."""
-    return pack.nominal_mah or None if pack else None
+def value_items(bank: Bank, values: BankValues, limits: Optional[Limits]) -> Items:
+    """The numbers of the whole."""
+    power_w = None
+    voltage_v, current_a = per_thousand(values.voltage_mv), per_thousand(values.current_ma)
+    if voltage_v is not None and current_a is not None:
+        power_w = voltage_v * current_a
+    items: Items = {
+        "/Dc/0/Voltage": voltage_v,
+        "/Dc/0/Current": current_a,
+        "/Dc/0/Power": power_w,
+        "/Dc/0/Temperature": per_thousand(values.temperature_dc, 10),
+        "/Soc": per_thousand(values.soc_permille, 10),
+        "/Soh": per_thousand(_soh_permille(bank), 10),
+        "/Capacity": per_thousand(values.remaining_mah),
+        "/InstalledCapacity": per_thousand(values.installed_mah),
+        "/ConsumedAmphours": per_thousand(values.consumed_mah),
+        "/TimeToGo": _time_to_go_s(bank.configuration, values) if bank.phase is Phase.LIVE else None,
+        "/Balancing": values.balancing,
+        "/Balancer/Status": None
+        if values.balancing is None
+        else BALANCER_BALANCING
+        if values.balancing
+        else BALANCER_UNKNOWN,
+        "/Voltages/Sum": per_thousand(values.cells_sum_mv),
+        "/Voltages/Diff": per_thousand(values.cells_diff_mv),
+    }
+    if bank.configuration.cell_data_format & 2:
+        items["/Cell/Sum"], items["/Cell/Diff"] = items["/Voltages/Sum"], items["/Voltages/Diff"]
+    if bank.configuration.midpoint:
+        items["/Dc/0/MidVoltage"] = per_thousand(values.midpoint.voltage_mv) if values.midpoint else None
+        items["/Dc/0/MidVoltageDeviation"] = values.midpoint.deviation_pct if values.midpoint else None
+    items.update(_extreme_items("CellVoltage", "VoltageCellId", values.lowest_cell, values.highest_cell, 1000))
+    items.update(_extreme_items("CellTemperature", "TemperatureCellId", values.coldest, values.hottest, 10))
+    items.update(_history_items(bank))
+    items.update(_module_items(bank, limits))
+    items.update(_sensor_items(bank))
+    return _rounded(items)
 
 
-def _held(battery: Battery) -> Items:
-    """What may outlive its reading."""
-    pack = battery.pack
-    installed_mah = _installed_mah(pack)
-    remaining_mah = pack.remaining_mah if pack else None
-    consumed_mah = None if installed_mah is None or remaining_mah is None else min(0, remaining_mah - installed_mah)
-    soc_permille = pack.soc_permille if pack and plausibility.SOC not in battery.marks else None
-    counts = battery.counters.counts if battery.counters else {}
-    disputed = plausibility.CELL_COUNT in battery.marks
+def _extreme_items(name: str, identity: str, low: Optional[Extreme], high: Optional[Extreme], divisor: float) -> Items:
     return {
-        "/Soc": _per_thousand(soc_permille, 10.0),
-        "/Capacity": _per_thousand(remaining_mah),
-        "/InstalledCapacity": _per_thousand(installed_mah),
-        "/ConsumedAmphours": _per_thousand(consumed_mah),
-        "/System/NrOfCellsPerBattery": None if disputed else len(battery.cell_voltages_mv()) or None,
-        "/History/ChargeCycles": pack.cycles if pack else None,
-        "/History/LowVoltageAlarms": counts.get("pack_undervoltage"),
-        "/History/HighVoltageAlarms": counts.get("pack_overvoltage"),
-        "/Battery/1/Capacity": _per_thousand(remaining_mah),
+        "/System/Min" + name: low[0] / divisor if low else None,
+        "/System/Min" + identity: low[1] if low else None,
+        "/System/Max" + name: high[0] / divisor if high else None,
+        "/System/Max" + identity: high[1] if high else None,
     }
 
 
-def _soh_permille(pack: PackReading) -> Optional[int]:
+def _history_items(bank: Bank) -> Items:
+    """What may outlive its reading besides the capacities."""
+    batteries = [member.battery for member in bank.members]
+    cycles = [battery.pack.cycles for battery in batteries if battery.pack and battery.pack.cycles is not None]
+    counts = [_cells_to_show(member.battery) for member in bank.members if member.fits]
+    return {
+        "/System/NrOfCellsPerBattery": None if None in counts and not bank.parallel else _most(counts),
+        "/History/ChargeCycles": max(cycles, default=None),
+        "/History/LowVoltageAlarms": _counted(batteries, "pack_undervoltage"),
+        "/History/HighVoltageAlarms": _counted(batteries, "pack_overvoltage"),
+    }
+
+
+def _cells_to_show(battery: Battery) -> Optional[int]:
+    return None if CELL_COUNT in battery.marks else len(battery.cell_voltages_mv()) or None
+
+
+def _most(counts: List[Optional[int]]) -> Optional[int]:
+    return max((count for count in counts if count is not None), default=None)
+
+
+def _counted(batteries: List[Battery], counter: str) -> Optional[int]:
+    """The sum over all batteries, if all of them count."""
+    counted = [battery.counters.counts.get(counter) if battery.counters else None for battery in batteries]
+    known = [count for count in counted if count is not None]
+    return sum(known) if len(known) == len(counted) else None
+
+
+def _soh_permille(bank: Bank) -> Optional[int]:
+    """Of the worst live battery."""
+    packs = [member.battery.pack for member in bank.live_members()]
+    known = [_pack_soh_permille(pack) for pack in packs if pack is not None]
+    if len(packs) < len(bank.members):
+        return None
+    return min((soh for soh in known if soh is not None), default=None)
+
+
+def _pack_soh_permille(pack: PackReading) -> Optional[int]:
     """As the BMS says, else learned over design capacity; a new battery may learn more than 100 %."""
     if pack.soh_permille is not None:
         return pack.soh_permille
@@ -157,106 +229,83 @@ def _soh_permille(pack: PackReading) -> Optional[int]:
     return min(1000, pack.full_charge_mah * 1000 // pack.nominal_mah)
 
 
-def _time_to_go_s(pack: PackReading, configuration: Configuration) -> Optional[int]:
+def _time_to_go_s(configuration: Configuration, values: BankValues) -> Optional[int]:
     """Seconds until the SoC warning level at the present current; unknown unless discharging."""
-    installed_mah = _installed_mah(pack)
-    if installed_mah is None or pack.remaining_mah is None or pack.current_ma >= 0:
+    if values.installed_mah is None or values.remaining_mah is None:
         return None
-    usable_mah = pack.remaining_mah - installed_mah * configuration.soc_low_warning_pct / 100
-    return min(MAX_TIME_TO_GO_S, max(0, int(usable_mah * 3600 / -pack.current_ma)))
+    if values.current_ma is None or values.current_ma >= 0:
+        return None
+    usable_mah = values.remaining_mah - values.installed_mah * configuration.soc_low_warning_pct / 100
+    return min(MAX_TIME_TO_GO_S, max(0, int(usable_mah * 3600 / -values.current_ma)))
 
 
-def _measurements(battery: Battery, phase: Phase, configuration: Configuration) -> Items:
-    pack = battery.pack if phase is Phase.LIVE else None
-    voltage_v = current_a = power_w = soh_permille = time_to_go_s = None
-    if pack is not None:
-        voltage_v = pack.voltage_mv / 1000
-        soh_permille = _soh_permille(pack)
-        if plausibility.CURRENT not in battery.marks:
-            current_a = pack.current_ma / 1000
-            power_w = voltage_v * current_a
-            time_to_go_s = _time_to_go_s(pack, configuration)
-    balancing = bool(pack.balancing_cells) if pack else None
+def _module_items(bank: Bank, limits: Optional[Limits]) -> Items:
+    """Counts of batteries, and whether current is allowed: by the limits, without them by the switches."""
+    live = bank.live_members()
+    lost = bank.phase in (Phase.LOST, Phase.GONE)
+    packs = [member.battery.pack for member in live]
+    charge_off = [pack.charge_fet_on is False for pack in packs if pack and pack.charge_fet_on is not None]
+    discharge_off = [pack.discharge_fet_on is False for pack in packs if pack and pack.discharge_fet_on is not None]
+    silent = len(bank.members) - len(live)
+    may_charge, may_discharge = _may_flow(bank, charge_off), _may_flow(bank, discharge_off)
+    blocking_charge: Optional[int] = sum(charge_off) if charge_off else None
+    blocking_discharge: Optional[int] = sum(discharge_off) if discharge_off else None
+    if lost:
+        may_charge, blocking_charge = False, silent  # nobody can vouch for it
+    if limits is not None:
+        may_charge, may_discharge = limits.ccl_ma > 0, limits.dcl_ma > 0
+        if lost:  # discharging is left open: a radio hiccup must not black a house out
+            blocking_discharge = 0 if may_discharge else silent
     return {
-        "/Dc/0/Voltage": voltage_v,
-        "/Dc/0/Current": current_a,
-        "/Dc/0/Power": power_w,
-        "/Soh": _per_thousand(soh_permille, 10.0),
-        "/TimeToGo": time_to_go_s,
-        "/Balancing": balancing,
-        "/Balancer/Status": None if balancing is None else BALANCER_BALANCING if balancing else BALANCER_UNKNOWN,
-        "/Battery/1/Voltage": voltage_v,
-        "/Battery/1/Current": current_a,
+        "/Io/AllowToCharge": may_charge,
+        "/Io/AllowToDischarge": may_discharge,
+        "/System/NrOfModulesOnline": len(live),
+        "/System/NrOfModulesOffline": silent,
+        "/System/NrOfModulesBlockingCharge": blocking_charge,
+        "/System/NrOfModulesBlockingDischarge": blocking_discharge,
     }
 
 
-def _extremes(numbered: List[Tuple[int, int]]) -> Tuple[Optional[Tuple[int, int]], Optional[Tuple[int, int]]]:
-    """The (number, value) with the lowest and with the highest value; the first one where several are equal."""
-    if not numbered:
-        return None, None
-    return min(numbered, key=lambda pair: pair[1]), max(numbered, key=lambda pair: pair[1])
+def _may_flow(bank: Bank, switches_off: Sequence[bool]) -> Optional[bool]:
+    """One closed switch is enough in parallel; a string needs all of them, and to know all of them."""
+    if bank.parallel:
+        return not all(switches_off) if switches_off else None
+    if any(switches_off):
+        return False
+    return True if len(switches_off) == len(bank.members) else None
 
 
-@lru_cache(maxsize=None)
-def _cell_paths(cell: int) -> Tuple[str, str, str]:
-    return "/Voltages/Cell{}".format(cell), "/Balances/Cell{}".format(cell), "/Battery/1/Cell/{}/Voltage".format(cell)
+def _sensor_items(bank: Bank) -> Items:
+    """Every temperature of a single battery."""
+    if len(bank.members) > 1:
+        return {}
+    by_number = dict(bank.members[0].battery.temperatures_dc()) if bank.members[0].live else {}
+    numbers = range(1, _SENSOR_PATHS + 1)
+    return {"/System/Temperature{}".format(n): per_thousand(by_number.get(n), 10) for n in numbers}
 
 
-def _cells(battery: Battery, phase: Phase) -> Items:
-    live = phase is Phase.LIVE
-    voltages_mv = battery.cell_voltages_mv()
-    balancing = set(battery.pack.balancing_cells) if battery.pack else set()
+def alarm_items(levels: Mapping[str, Optional[int]]) -> Items:
+    """The alarms by path."""
+    return {_ALARM_PATHS[name]: level for name, level in levels.items()}
+
+
+def limit_items(limits: Limits) -> Items:
+    """The three limits that Venus OS obeys, each with its reason."""
+    return {
+        "/Info/MaxChargeVoltage": limits.cvl_mv / 1000,
+        "/Info/MaxChargeCurrent": limits.ccl_ma / 1000,
+        "/Info/MaxDischargeCurrent": limits.dcl_ma / 1000,
+        "/Info/BatteryLowVoltage": limits.low_mv / 1000,
+        "/Info/ChargeMode": "{}: {}".format(limits.mode, limits.voltage.text()),
+        "/Info/ChargeLimitation": limits.charge.text(),
+        "/Info/DischargeLimitation": limits.discharge.text(),
+    }
+
+
+def option_items(configuration: Configuration) -> Items:
+    """``/Info/Config/…``, as the owner set it. An empty list is unknown: on the bus they are the same."""
     items: Items = {}
-    for n, mv in enumerate(voltages_mv, 1):
-        voltage_path, balance_path, gui_path = _cell_paths(n)
-        items[voltage_path] = items[gui_path] = mv / 1000 if live else None
-        items[balance_path] = int(n in balancing) if live else None
-    complete = live and plausibility.CELL_COUNT not in battery.marks
-    lowest, highest = _extremes(list(enumerate(voltages_mv, 1)) if complete else [])
-    items.update(
-        {
-            "/System/MinCellVoltage": lowest[1] / 1000 if lowest else None,
-            "/System/MinVoltageCellId": "C{}".format(lowest[0]) if lowest else None,
-            "/System/MaxCellVoltage": highest[1] / 1000 if highest else None,
-            "/System/MaxVoltageCellId": "C{}".format(highest[0]) if highest else None,
-            "/Voltages/Sum": sum(voltages_mv) / 1000 if complete and voltages_mv else None,
-            "/Voltages/Diff": (highest[1] - lowest[1]) / 1000 if highest and lowest else None,
-        }
-    )
+    for name, value in configuration.published_options.items():
+        listed = tuple(float(each) for each in value) or None if isinstance(value, (list, tuple)) else value
+        items["/Info/Config/" + name] = listed
     return items
-
-
-def _temperatures(battery: Battery, phase: Phase) -> Items:
-    sensors = battery.temperatures_dc() if phase is Phase.LIVE else []
-    lowest, highest = _extremes(sensors)
-    mean_c = sum(t for _, t in sensors) / len(sensors) / 10 if sensors else None
-    items: Items = {
-        "/Dc/0/Temperature": mean_c,
-        "/Battery/1/Temperature": mean_c,
-        "/System/MinCellTemperature": lowest[1] / 10 if lowest else None,
-        "/System/MinTemperatureCellId": "T{}".format(lowest[0]) if lowest else None,
-        "/System/MaxCellTemperature": highest[1] / 10 if highest else None,
-        "/System/MaxTemperatureCellId": "T{}".format(highest[0]) if highest else None,
-    }
-    by_number = dict(sensors)
-    for n in range(1, _SENSOR_PATHS + 1):
-        temperature_dc = by_number.get(n)
-        items["/System/Temperature{}".format(n)] = None if temperature_dc is None else temperature_dc / 10
-    return items
-
-
-def _modules(battery: Battery, phase: Phase) -> Items:
-    pack = battery.pack if phase is Phase.LIVE else None
-    charge = pack.charge_fet_on if pack else None
-    discharge = pack.discharge_fet_on if pack else None
-    if phase in (Phase.LOST, Phase.GONE):
-        charge = False  # nobody can vouch for it; discharging is left open: a radio hiccup must not black a house out
-    live = phase is Phase.LIVE
-    return {
-        "/Io/AllowToCharge": charge,
-        "/Io/AllowToDischarge": discharge,
-        "/System/NrOfModulesOnline": int(live),
-        "/System/NrOfModulesOffline": int(not live),
-        "/System/NrOfModulesBlockingCharge": None if charge is None else not charge,
-        "/System/NrOfModulesBlockingDischarge": None if discharge is None else not discharge,
-    }

@@ -31,6 +31,10 @@ class PackReading:
     balancing_cells: Tuple[int, ...] = ()
     temperatures_dc: Tuple[Optional[int], ...] = ()
     """0.1 degC by sensor; ``None`` where a sensor is not fitted."""
+    extra_temperatures_dc: Tuple[Optional[int], ...] = ()
+    """More of them, that are not in every answer; their numbers go on from those of the sensors."""
+    counts_100ma: bool = False
+    """The BMS flags that its currents and capacities count 100 mA instead of 10 mA, and was believed."""
     firmware: Optional[str] = None
     production_date: Optional[str] = None
 

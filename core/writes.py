@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any, Optional, Tuple
 
-from core.battery import CUSTOM_NAME, Battery
 from core.events import SettingChanged
+from core.service_view import CUSTOM_NAME, SELECTED_BATTERY, ServiceView
 
 ACCEPTED = 0
 NOT_WRITABLE = 1
@@ -20,28 +20,37 @@ MAX_CUSTOM_NAME = 64
 Verdict = Tuple[int, Optional[SettingChanged]]
 
 
-def judge_write(battery: Battery, path: str, value: Any) -> Verdict:
+def judge_write(service: ServiceView, path: str, value: Any) -> Verdict:
     """What a client's SetValue of *value* on *path* is answered, and the fact it makes, if any."""
     if path == "/CustomName":
-        return _custom_name(battery, value)
+        return _custom_name(service, value)
     if path == "/Battery/Request/Id":
-        return (_selected(value), None)
+        return _selected(service, value)
     return NOT_WRITABLE, None
 
 
-def _custom_name(battery: Battery, value: Any) -> Verdict:
+def _custom_name(service: ServiceView, value: Any) -> Verdict:
     if not isinstance(value, str):
         return NOT_WRITABLE, None
-    name = "".join(c for c in value if c.isprintable()).strip()
+    name = printable_name(value)
     if len(name) > MAX_CUSTOM_NAME:
         return REFUSED, None
-    if name == battery.custom_name:
+    if name == service.custom_name:
         return ACCEPTED, None
-    return ACCEPTED, SettingChanged(battery.configuration.battery, CUSTOM_NAME, name)
+    return ACCEPTED, SettingChanged(service.key, CUSTOM_NAME, name)
 
 
-def _selected(value: Any) -> int:
-    """The battery that gui-v2's cell page shows: here there is only number 1. The GUI writes it as any number type."""
+def printable_name(text: str) -> str:
+    """*text* as a name that a screen can show."""
+    return "".join(c for c in text if c.isprintable()).strip()
+
+
+def _selected(service: ServiceView, value: Any) -> Verdict:
+    """The battery that gui-v2's cell page shows. The GUI writes it as any number type."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return NOT_WRITABLE
-    return ACCEPTED if value == 1 else REFUSED
+        return NOT_WRITABLE, None
+    if value not in range(1, len(service.bank.members) + 1):
+        return REFUSED, None
+    if value == service.selected:
+        return ACCEPTED, None
+    return ACCEPTED, SettingChanged(service.key, SELECTED_BATTERY, int(value))

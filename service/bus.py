@@ -7,7 +7,6 @@ import os
 from typing import Optional
 
 from adapters.dbus import BusUnavailable, PrivateBus, choose_address, probe
-from config.options import ConfigError
 
 log = logging.getLogger(__name__)
 
@@ -74,10 +73,10 @@ async def _private_bus() -> Bus:
     return Bus(private.address, private)
 
 
-def choose_instance(option: Optional[int], bus: Bus) -> int:
-    """The DeviceInstance. Raises :class:`ConfigError`: on a bus of others it is never invented."""
+def choose_instance(option: Optional[int], bus: Bus, *, settings: bool = True) -> Optional[int]:
+    """The DeviceInstance of the first service; ``None`` on a bus of others, whose settings service assigns it."""
     if option is not None:
         return option
-    if bus.private is None and bus.address is not None:
-        raise ConfigError("this bus is shared with other devices: give the battery's DeviceInstance with --instance N")
+    if settings and bus.private is None and bus.address is not None:
+        return None
     return PRIVATE_INSTANCE

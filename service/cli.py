@@ -188,7 +188,10 @@ def _add_run(commands: Any) -> None:
     run.add_argument("--demo", action="store_true", help="play the bundled session of real frames as a battery")
     run.add_argument("--database", help=_DATABASE_HELP)
     run.add_argument("--bus", help=_BUS_HELP)
-    run.add_argument("--instance", type=_instance, help="DeviceInstance of the (first) battery")
+    run.add_argument(
+        "--instance", type=_instance, help="DeviceInstance of the first service; default: Venus OS assigns it"
+    )
+    run.add_argument("--no-settings", action="store_true", help="do without the settings service of Venus OS")
     run.add_argument("--print", action="store_true", help="write each publication as one JSON line")
     run.add_argument("--accelerate", type=_rate, default=1.0, metavar="N", help="simulated batteries: N times as fast")
     run.add_argument("--verbose", action="store_true", help="more log lines")

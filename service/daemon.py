@@ -11,13 +11,14 @@ from typing import Any, Awaitable, Callable, Dict, List, Optional, Sequence
 
 from adapters.battery_reader import BatteryReader
 from adapters.clock import Clock
-from adapters.dbus import BusService
+from adapters.dbus import BusService, SettingsClient, SettingsEntry
 from core import protocols
 from core.configuration import Configuration
-from core.events import Fact, SessionEnded, SessionStarted, TaskFailed
-from core.live import TICK_US, LiveView, Publication, Remembered
+from core.events import Fact, SessionEnded, SessionStarted, SettingChanged, TaskFailed
+from core.live import LiveView, Remembered, carried_on, is_absorbing
 from core.publication import BUS_NAME_PREFIX
 from core.sequencer import Sequencer
+from core.service_view import CUSTOM_NAME, TICK_US, Publication
 from core.writes import NOT_WRITABLE, REFUSED, judge_write
 from service import VERSION
 from service.outputs import Output
@@ -36,6 +37,11 @@ REMIND_S = 60.0
 """How often the log names a battery that has not answered yet."""
 RELEASE_S = 0.8
 """How long the bus may take to release the names at stop."""
+
+
+def unique_name(service: str) -> str:
+    """Under which Venus OS stores what belongs to *service*, for ever."""
+    return "btbattery_" + (service[len("ble_") :] if service.startswith("ble_") else service)
 
 
 class Daemon:
@@ -60,20 +66,33 @@ class Daemon:
         self._commit_s = commit_s
         self._view = LiveView()
         self._remembered = Remembered()
-        self._remembered_changed = False
+        self._saved: Dict[str, Any] = {}
         self._snapshot_us = 0
         self._sequencer: Optional[Sequencer] = None
         self._ended = False
-        self._awaited = {BUS_NAME_PREFIX + battery.configuration.battery for battery in planned}
+        names = [BUS_NAME_PREFIX + service.key for service in configuration.services]
+        self._awaited = set(names)
         self._services: Dict[str, BusService] = {}
         if bus_address is not None:
-            names = [BUS_NAME_PREFIX + battery.configuration.battery for battery in planned]
             self._services = {name: BusService(name, bus_address, self._writer(name)) for name in names}
+        self._settings: Optional[SettingsClient] = None
+        if bus_address is not None and configuration.device_instance is None:
+            entries = [SettingsEntry(service.key, unique_name(service.key)) for service in configuration.services]
+            self._settings = SettingsClient(bus_address, entries, self._setting_told)
 
     @property
     def event_log(self) -> EventLog:
         """The log being written."""
         return self._log
+
+    def notes(self) -> List[str]:
+        """What keeps a service from the bus, or from having limits, line by line."""
+        problems = self._view.problems
+        waiting = [name for name in sorted(self._awaited) if name[len(BUS_NAME_PREFIX) :] not in problems]
+        return [
+            *("{}: {}".format(service, problem) for service, problem in problems.items()),
+            *("{}: waiting for {}".format(n[len(BUS_NAME_PREFIX) :], self._view.awaited(n)) for n in waiting),
+        ]
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run until *stop*. Raises BusUnavailable or NameTaken when a service could not be put on the bus at all."""
@@ -97,12 +116,16 @@ class Daemon:
         self.record(SessionStarted(VERSION, self._configuration.to_payload(), self._remembered.state))
 
     async def _recall(self) -> None:
-        """What former sessions left: the snapshot, and the settings written since."""
+        """What former sessions left: the snapshot, and what followed from the events since."""
         snapshot = await self._log.load_snapshot(SNAPSHOT, SNAPSHOT_VERSION)
         number, state = snapshot if snapshot is not None else (0, {})
         self._remembered = Remembered(state)
-        for event in await self._log.facts_since(number):
-            self._remembered_changed |= self._remembered.fold(event)
+        absorbing = is_absorbing(state)  # the one state in which every minute counts; otherwise a start reads less
+        since = await self._log.facts_since(number, readings=absorbing)
+        if absorbing and since:
+            self._remembered = Remembered(carried_on(state, since, self._configuration))
+        for event in since:
+            self._remembered.fold(event)
 
     def record(self, fact: Fact) -> None:
         """Something happened: number it, append it, show it. The only way into the log."""
@@ -110,7 +133,7 @@ class Daemon:
             return
         for event in self._sequencer.number(fact, self._clock.uptime_us(), self._clock.wall_us()):
             self._log.append(event)
-            self._remembered_changed |= self._remembered.fold(event)
+            self._remembered.fold(event)
             self._dispatch(self._view.fold(event))
 
     def _dispatch(self, publications: List[Publication]) -> None:
@@ -123,17 +146,30 @@ class Daemon:
 
     def _writer(self, service: str) -> Callable[[str, Any], int]:
         def write(path: str, value: Any) -> int:
-            battery = self._view.battery(service)
-            if battery is None:
+            view = self._view.service(service)
+            if view is None:
                 return NOT_WRITABLE
-            code, fact = judge_write(battery, path, value)
+            code, fact = judge_write(view, path, value)
             if fact is not None:
                 if self._ended:
                     return REFUSED
                 self.record(fact)
+                if self._settings is not None and fact.setting == CUSTOM_NAME:
+                    self._settings.set_custom_name(view.key, fact.value)
             return code
 
         return write
+
+    def _setting_told(self, service: str, setting: str, value: Any) -> None:
+        """What Venus OS has stored for a service. A name that it never heard of is told to it."""
+        view = self._view.service(BUS_NAME_PREFIX + service)
+        if view is None:
+            return
+        if setting == CUSTOM_NAME and not value and view.custom_name and view.instance is None:
+            assert self._settings is not None
+            self._settings.set_custom_name(service, view.custom_name)
+        elif value != (view.custom_name if setting == CUSTOM_NAME else view.instance):
+            self.record(SettingChanged(service, setting, value))
 
     def _start_tasks(self) -> List[asyncio.Task[None]]:
         turn = asyncio.Lock()
@@ -152,6 +188,8 @@ class Daemon:
         parts = {"clock of the grid": self._tick, "commits": self._commit, "reminders": self._remind}
         started += [self._supervise(name, run) for name, run in parts.items()]
         started += [service.run() for service in self._services.values()]
+        if self._settings is not None:
+            started.append(self._supervise("settings", self._settings.run))
         return [asyncio.ensure_future(coroutine) for coroutine in started]
 
     async def _supervise(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
@@ -171,24 +209,27 @@ class Daemon:
             self._dispatch(self._view.advance(self._clock.uptime_us()))
 
     async def _remind(self) -> None:
-        while self._awaited:
+        while True:
             await self._clock.sleep(REMIND_S)
-            for service in sorted(self._awaited):
-                log.info("%s: still waiting for its first complete answer", service[len(BUS_NAME_PREFIX) :])
-        await asyncio.get_event_loop().create_future()  # nothing left to say
+            for note in self.notes():
+                log.warning("%s", note)
 
     async def _commit(self) -> None:
         while True:
             await self._clock.sleep(self._commit_s)
             since_us = self._clock.uptime_us() - self._snapshot_us
-            due_us = SNAPSHOT_EVERY_US if self._remembered_changed else SNAPSHOT_AT_LEAST_US
+            due_us = SNAPSHOT_EVERY_US if self._state() != self._saved else SNAPSHOT_AT_LEAST_US
             if since_us >= due_us:
                 self._save_snapshot()
             await self._log.commit()
 
+    def _state(self) -> Dict[str, Any]:
+        """What must survive a restart."""
+        return {**self._remembered.state, **self._view.remembered()}
+
     def _save_snapshot(self) -> None:
-        self._log.save_snapshot(SNAPSHOT, SNAPSHOT_VERSION, self._remembered.state)
-        self._remembered_changed = False
+        self._saved = self._state()
+        self._log.save_snapshot(SNAPSHOT, SNAPSHOT_VERSION, self._saved)
         self._snapshot_us = self._clock.uptime_us()
 
     async def _end(self, tasks: List[asyncio.Task[None]], reason: str) -> None:

@@ -9,10 +9,12 @@ from typing import Dict, Iterable, List, Protocol, TextIO
 
 from attrs import define, field
 
-from core.live import JOINED, LEFT, Publication
 from core.paths import Value, text_of
+from core.service_view import JOINED, LEFT, Publication
 
 log = logging.getLogger(__name__)
+
+_LIMITS = ("ChargeVoltage", "ChargeCurrent", "DischargeCurrent")
 
 
 class Output(Protocol):
@@ -93,7 +95,8 @@ class LogLines:
         """See :class:`Output`."""
         self._picture.publish(publication)
         shown = self._picture.services[publication.service]
-        key = "{} {} {}".format(shown.phase, raised_alarms(shown.items), text_of("/State", _whole_soc(shown.items)))
+        soc = text_of("/State", _whole_soc(shown.items))
+        key = "{} {} {} {}".format(shown.phase, raised_alarms(shown.items), soc, charge_mode(shown.items))
         if self._last.get(publication.service) != key:
             self._last[publication.service] = key
             log.info("%s %s", publication.service.rpartition(".")[2], summary(shown))
@@ -102,6 +105,11 @@ class LogLines:
 def _whole_soc(items: Dict[str, Value]) -> Value:
     soc = items.get("/Soc")
     return int(soc) if isinstance(soc, (int, float)) else None
+
+
+def charge_mode(items: Dict[str, Value]) -> str:
+    """Bulk, Absorption, Float; nothing for a monitor."""
+    return str(items.get("/Info/ChargeMode") or "").partition(":")[0]
 
 
 def raised_alarms(items: Dict[str, Value]) -> List[str]:
@@ -117,5 +125,8 @@ def summary(shown: ShownService) -> str:
         return shown.phase
     paths = ("/Dc/0/Voltage", "/Dc/0/Current", "/Soc")
     numbers = " ".join(text_of(path, shown.items.get(path)) for path in paths)
+    if "/Info/MaxChargeVoltage" in shown.items:
+        limits = [text_of("/Info/Max" + path, shown.items.get("/Info/Max" + path)) for path in _LIMITS]
+        numbers += " {} CVL {} CCL {} DCL {}".format(charge_mode(shown.items), *limits)
     alarms = raised_alarms(shown.items)
     return "{} {}{}".format(shown.phase, numbers, " alarms: " + ", ".join(alarms) if alarms else "")

@@ -12,12 +12,14 @@ from typing import Dict, List, Optional
 from attrs import evolve
 
 from adapters.dbus import BusService
+from config.options import ConfigError
 from core.configuration import Configuration, configuration_from
-from core.events import Event, LinkEstablished, LinkLost, ReadingTaken, SessionStarted
-from core.live import TICK_US, LiveView, Publication
+from core.events import Event, Fact, LinkEstablished, LinkLost, ReadingTaken, SessionStarted, SettingChanged
+from core.live import LiveView
 from core.publication import BUS_NAME_PREFIX
+from core.service_view import DEVICE_INSTANCE, TICK_US, Publication
 from core.writes import NOT_WRITABLE
-from service.bus import Bus, choose_instance, open_bus
+from service.bus import Bus, open_bus
 from service.outputs import JsonLines, LogLines, Output, Outputs, Picture, summary
 from service.status_screen import StatusScreen
 from storage.session_file import SessionReader
@@ -58,7 +60,8 @@ class Replay:
                     origin_us, started_s = event.uptime_us, loop.time()
                 elif origin_us is not None and self._speed is not None:
                     await self._wait_for(event.uptime_us, origin_us, started_s, self._speed)
-                self._dispatch(self._view.fold(event))
+                if not self._is_replaced(event.fact):
+                    self._dispatch(self._view.fold(event))
                 if self._tasks:
                     await asyncio.sleep(0)  # at full speed, too, the bus gets its turn
                     self._raise_failures()
@@ -66,6 +69,11 @@ class Replay:
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _is_replaced(self, fact: Fact) -> bool:
+        """Whether *fact* is the recorded assignment of a DeviceInstance, and another one was asked for."""
+        assigned = isinstance(fact, SettingChanged) and fact.setting == DEVICE_INSTANCE
+        return assigned and self._device_instance is not None
 
     def _prepared(self, event: Event, fact: SessionStarted) -> Event:
         configuration: Configuration = configuration_from(dict(fact.configuration))
@@ -75,8 +83,8 @@ class Replay:
             # On a bus it says what it is; without one a replay prints what the live program printed.
             batteries = tuple(evolve(battery, connection="Recorded session") for battery in configuration.batteries)
             configuration = evolve(configuration, batteries=batteries)
-            for battery in configuration.batteries:
-                name = BUS_NAME_PREFIX + battery.battery
+            for planned in configuration.services:
+                name = BUS_NAME_PREFIX + planned.key
                 if name not in self._services:
                     service = BusService(name, self._bus.address, lambda path, value: NOT_WRITABLE)
                     self._services[name] = service
@@ -124,9 +132,9 @@ async def replay_command(arguments: Namespace) -> int:
     else:
         outputs.append(LogLines())
     try:
-        shared = bus.address is not None and bus.private is None
-        instance = choose_instance(arguments.instance, bus) if shared else arguments.instance
-        replay = Replay(Outputs(outputs), bus, speed=speed, device_instance=instance)
+        if arguments.instance is None and bus.address is not None and bus.private is None:
+            raise ConfigError("this bus is shared with other devices: give the DeviceInstance with --instance N")
+        replay = Replay(Outputs(outputs), bus, speed=speed, device_instance=arguments.instance)
         await replay.run(reader)
     finally:
         reader.close()

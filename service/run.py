@@ -20,7 +20,6 @@ from service.daemon import Daemon
 from service.outputs import JsonLines, LogLines, Output, Outputs, Picture
 from service.plan import (
     DEMO_SESSION,
-    PlannedBattery,
     default_database,
     load_options,
     plan_batteries,
@@ -49,7 +48,9 @@ async def run_command(arguments: Namespace, clock: Optional[Clock] = None) -> in
     stop = _stop_on_signals(lambda: bus.kill())  # noqa: PLW0108 - by then it is another bus
     bus = await open_bus(arguments.bus, may_be_private=in_process)
     try:
-        configuration = plan_configuration(planned, values, choose_instance(arguments.instance, bus))
+        configuration = plan_configuration(
+            planned, values, choose_instance(arguments.instance, bus, settings=not arguments.no_settings)
+        )
         outputs, picture = _outputs(arguments.print)
         daemon = Daemon(
             planned,
@@ -60,7 +61,8 @@ async def run_command(arguments: Namespace, clock: Optional[Clock] = None) -> in
             bus_address=bus.address,
             commit_s=values["COMMIT_SECONDS"],
         )
-        await _watched(daemon, stop, bus, picture, planned, database)
+        looks = look_line(bus, configuration.services[0].key)
+        await _watched(daemon, stop, bus, picture, looks, database)
     finally:
         await bus.stop()
     return 0
@@ -107,10 +109,9 @@ async def _watched(
     stop: asyncio.Event,
     bus: Bus,
     picture: Optional[Picture],
-    planned: List[PlannedBattery],
+    looks: str,
     database: Path,
 ) -> None:
-    looks = look_line(bus, planned)
     log.info("%s %s, database %s, D-Bus %s", PROGRAM, VERSION, database, bus.describe())
     if bus.private is not None:
         log.info("look: %s", looks)
@@ -126,7 +127,8 @@ async def _watched(
         lines = [(PROGRAM, VERSION + "   Ctrl-C ends"), ("D-Bus", bus.describe())]
         if bus.address is not None:
             lines.append(("look", looks))
-        return [*lines, ("database", str(database)), ("history", kept)]
+        lines += [("database", str(database)), ("history", kept)]
+        return lines + [("note", note) for note in daemon.notes()]
 
     screen = asyncio.ensure_future(StatusScreen(sys.stdout, picture, facts).keep_drawing())
     try:
@@ -137,9 +139,8 @@ async def _watched(
     print("{} events were stored in {}".format(daemon.event_log.stored, database))
 
 
-def look_line(bus: Bus, planned: List[PlannedBattery]) -> str:
-    """A command that shows the first service."""
-    service = BUS_NAME_PREFIX + planned[0].configuration.battery
+def look_line(bus: Bus, service: str) -> str:
+    """A command that shows a service."""
     return "dbus-send --bus={} --print-reply --dest={} / com.victronenergy.BusItem.GetItems".format(
-        bus.address, service
+        bus.address, BUS_NAME_PREFIX + service
     )

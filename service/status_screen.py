@@ -68,6 +68,7 @@ def service_lines(shown: ShownService) -> List[str]:
             texts["/Dc/0/Temperature"],
         ),
         *_cell_lines(items),
+        *_limit_lines(items),
         _INDENT
         + "charge {}  discharge {}  alarms: {}".format(
             _switch(items.get("/Io/AllowToCharge")),
@@ -77,24 +78,57 @@ def service_lines(shown: ShownService) -> List[str]:
     ]
 
 
+def _limit_lines(items: Dict[str, Value]) -> List[str]:
+    """The limits that Venus OS obeys, each with its reason."""
+    if "/Info/MaxChargeVoltage" not in items:
+        return []
+    shown = (
+        ("CVL", "/Info/MaxChargeVoltage", "/Info/ChargeMode"),
+        ("CCL", "/Info/MaxChargeCurrent", "/Info/ChargeLimitation"),
+        ("DCL", "/Info/MaxDischargeCurrent", "/Info/DischargeLimitation"),
+    )
+    return ["{}{} {:>8}  {}".format(_INDENT, name, text_of(path, items.get(path)), items.get(why) or "")
+            for name, path, why in shown]  # fmt: skip
+
+
 def _switch(value: Value) -> str:
     return "---" if value is None else "on" if value else "OFF"
 
 
 def _cell_lines(items: Dict[str, Value]) -> List[str]:
-    """Cells in rows: ``*`` balancing, ``^`` highest, ``v`` lowest."""
-    highest, lowest = items.get("/System/MaxVoltageCellId"), items.get("/System/MinVoltageCellId")
-    cells = []
-    number = 1
-    while "/Voltages/Cell{}".format(number) in items:
-        path = "/Voltages/Cell{}".format(number)
-        name = "C{}".format(number)
-        mark = "^" if name == highest else "v" if name == lowest else " "
-        balancing = "*" if items.get("/Balances/Cell{}".format(number)) else " "
-        cells.append("{:>3} {}{}{}".format(name, text_of(path, items[path]).rstrip("V"), mark, balancing))
-        number += 1
-    rows = [cells[n : n + _CELLS_PER_LINE] for n in range(0, len(cells), _CELLS_PER_LINE)]
-    lines = [_INDENT + " ".join(row) for row in rows]
+    """The cells of each battery in rows: ``*`` balancing, ``^`` highest, ``v`` lowest of all."""
+    cells = [_cells_of(items, number) for number in range(1, _count(items, "/Battery/{}/Serial") + 1)]
+    known = [voltage for voltages in cells for voltage, _ in voltages if isinstance(voltage, float)]
+    lines: List[str] = []
+    for number, voltages in enumerate(cells, 1):
+        texts = []
+        for cell, (voltage, balancing) in enumerate(voltages, 1):
+            mark = " " if voltage is None else "^" if voltage == max(known) else "v" if voltage == min(known) else " "
+            text = text_of("/Voltages/Cell1", voltage).rstrip("V")
+            texts.append("{:>3} {}{}{}".format("C{}".format(cell), text, mark, "*" if balancing else " "))
+        name = "B{} ".format(number) if len(cells) > 1 else ""
+        for row in range(0, len(texts), _CELLS_PER_LINE):
+            lines.append(_INDENT + name + " ".join(texts[row : row + _CELLS_PER_LINE]))
+            name = " " * len(name)
     if lines:
         lines[-1] += "  spread {}".format(text_of("/Voltages/Diff", items.get("/Voltages/Diff")))
     return lines
+
+
+def _count(items: Dict[str, Value], path: str) -> int:
+    count = 0
+    while path.format(count + 1) in items:
+        count += 1
+    return count
+
+
+def _cells_of(items: Dict[str, Value], number: int) -> List[Tuple[Value, Value]]:
+    """Voltage of each cell of a battery, and whether it balances."""
+    count = _count(items, "/Battery/{}/Cell/{{}}/Voltage".format(number))
+    before = sum(_count(items, "/Battery/{}/Cell/{{}}/Voltage".format(n)) for n in range(1, number))
+    cells = []
+    for cell in range(1, count + 1):
+        in_parallel = "/Balances/Cell{}X{}".format(number, cell)
+        balance = in_parallel if in_parallel in items else "/Balances/Cell{}".format(before + cell)
+        cells.append((items["/Battery/{}/Cell/{}/Voltage".format(number, cell)], items.get(balance)))
+    return cells

@@ -184,14 +184,14 @@ class EventLog:
             return None
         return None if row is None else (int(row[0]), json.loads(row[1]))
 
-    async def facts_since(self, number: int) -> List[Event]:
-        """All but the readings after event *number*. What cannot be read is missing: a start must not wait for it."""
+    async def facts_since(self, number: int, *, readings: bool = False) -> List[Event]:
+        """What came after event *number*. What cannot be read is missing: a start must not wait for it."""
         events: List[Event] = []
         if self._db is None or self.next_number <= number + 1:
             return events
         try:
             async with await self.reader() as reader:
-                async for event in reader.events(number + 1, readings=False):
+                async for event in reader.events(number + 1, readings=readings):
                     events.append(event)
         except DatabaseDamaged as damage:
             await self._begin_anew(damage.reason)

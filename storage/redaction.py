@@ -34,6 +34,8 @@ _ADDRESSES = (
     r"(?<![0-9A-Fa-f])[0-9A-Fa-f]{12}(?![0-9A-Fa-f])",
 )
 
+VIRTUAL = "virtual_"
+
 
 class Redaction:
     """Stand-ins for batteries, addresses and names; one object for one file."""
@@ -104,18 +106,32 @@ class Redaction:
         return TaskFailed(self._text(fact.task), self._text(fact.error))
 
     def _battery(self, battery: str) -> str:
+        if battery.startswith(VIRTUAL):
+            return battery  # a bank is called by its topology
         if battery not in self._batteries:
             self._learn(battery, "")
         return self._batteries[battery]
 
     def _remembered(self, remembered: Mapping[str, Any]) -> Dict[str, Any]:
-        settings = remembered.get("settings", {})
-        return {
+        """What is known of its parts; a part of a later version goes."""
+        kept: Dict[str, Any] = {
             "settings": {
                 self._battery(battery): {key: self._name(value) for key, value in values.items()}
-                for battery, values in settings.items()
+                for battery, values in remembered.get("settings", {}).items()
             }
         }
+        capacities, charge = remembered.get("capacities_mah"), remembered.get("charge")
+        if isinstance(capacities, dict):
+            kept["capacities_mah"] = self._by_battery(capacities)
+        if isinstance(charge, dict):
+            kept["charge"] = {
+                key: self._by_battery(value) if isinstance(value, dict) else value for key, value in charge.items()
+            }
+        return kept
+
+    def _by_battery(self, values: Mapping[str, Any]) -> Dict[str, Any]:
+        """*values* of batteries, or of strings of them with a blank in between."""
+        return {" ".join(map(self._battery, batteries.split())): value for batteries, value in values.items()}
 
     def _name(self, value: Any) -> Any:
         """A stand-in that is another one for another name, so that a change of name stays a change."""

@@ -23,9 +23,9 @@ from core.events import (
     payload_of,
     version_of,
 )
-from core.live import remembered_names
 from core.protocols import UnknownProtocol
 from core.protocols.base import frames_of
+from core.service_view import CUSTOM_NAME
 from storage.database import StorageError
 
 FORMAT = "dbus-btbattery session"
@@ -171,10 +171,13 @@ def _check(fact: Fact) -> None:
     """What the projections rely on, for a file that anybody may have edited. Raises :class:`ValueError`."""
     if isinstance(fact, SessionStarted):
         configuration_from(dict(fact.configuration))
-        settings = fact.remembered.get("settings", {})
-        if not isinstance(settings, dict) or not all(isinstance(values, dict) for values in settings.values()):
+        for part in ("settings", "capacities_mah", "charge"):
+            if not isinstance(fact.remembered.get(part, {}), dict):
+                raise ValueError("what was remembered has {} of the wrong kind".format(part))
+        if not all(isinstance(values, dict) for values in fact.remembered.get("settings", {}).values()):
             raise ValueError("what was remembered is not settings by battery")
-        if not all(isinstance(name, str) for name in remembered_names(fact.remembered).values()):
+        names = [values.get(CUSTOM_NAME, "") for values in fact.remembered.get("settings", {}).values()]
+        if not all(isinstance(name, str) for name in names):
             raise ValueError("a remembered name is no text")
     elif isinstance(fact, ReadingTaken):
         assembler = protocols.find(fact.protocol).assembler()

@@ -14,8 +14,8 @@ from typing import Mapping
 from dbus_next import Message, MessageFlag, MessageType
 
 from adapters.dbus.tree import BUS_ITEM
-from adapters.dbus.wire import INT32_LIMIT, clean
-from core.paths import Value, text_of, type_of
+from adapters.dbus.wire import INT32_LIMIT, clean, wire_type
+from core.paths import Value, text_of
 
 SIGNATURE = "a{sa{sv}}"
 _EMPTY_BODY = struct.pack("<II", 0, 0)
@@ -41,6 +41,7 @@ _DOUBLE = _variant_head(b"Value", b"d", 8)
 _INT32 = _variant_head(b"Value", b"i", 4)
 _INT64 = _variant_head(b"Value", b"x", 8)
 _STRING = _variant_head(b"Value", b"s", 4)
+_ARRAY = _variant_head(b"Value", b"ad", 4)
 _TEXT = _variant_head(b"Text", b"s", 4)
 
 
@@ -52,7 +53,11 @@ def _key(path: str) -> bytes:
 def _value(path: str, value: Value) -> bytes:
     if value is None:
         return _INVALID
-    wire = type_of(path).wire
+    wire = wire_type(path, value)
+    if isinstance(value, tuple):
+        numbers = struct.pack("<{}d".format(len(value)), *value)
+        # A variant begins at a multiple of 8 here, and so do the numbers: eight bytes after their length.
+        return _padded(_ARRAY + _U32.pack(len(numbers)), 8) + numbers
     if wire == "d":
         return _DOUBLE + struct.pack("<d", value)
     if wire == "s":

@@ -11,8 +11,8 @@ from typing import Dict
 from adapters.dbus.address import BusUnavailable
 from adapters.dbus.connection import BusConnection, ConnectionLost, NameTaken
 from adapters.dbus.tree import ServiceTree, Write
-from core.live import CHANGED, JOINED, LEFT, Publication
 from core.paths import Value
+from core.service_view import CHANGED, JOINED, LEFT, Publication
 
 log = logging.getLogger(__name__)
 

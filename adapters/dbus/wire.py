@@ -16,11 +16,29 @@ def clean(text: str) -> str:
     return text.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
 
 
+def wire_type(path: str, value: Value) -> str:
+    """The signature of *path*; of a path that goes by its value, that of *value*."""
+    wire = type_of(path).wire
+    if wire != "v":
+        return wire
+    return (
+        "ad"
+        if isinstance(value, tuple)
+        else "s"
+        if isinstance(value, str)
+        else "d"
+        if isinstance(value, float)
+        else "i"
+    )
+
+
 def to_variant(path: str, value: Value) -> Variant:
     """*value* in the one wire type of *path*; unknown is the empty array that Venus OS reads as invalid."""
     if value is None:
         return Variant("ai", [])
-    wire = type_of(path).wire
+    wire = wire_type(path, value)
+    if isinstance(value, tuple):
+        return Variant(wire, [float(number) for number in value])
     if wire == "d":
         return Variant("d", float(value))
     if wire == "i":

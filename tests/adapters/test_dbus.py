@@ -13,8 +13,8 @@ from adapters.dbus import BusService, BusUnavailable, PrivateBus, choose_address
 from adapters.dbus.items_changed import ItemsChanged
 from adapters.dbus.tree import BUS_ITEM, INTROSPECTABLE, Call, CallError, ServiceTree
 from adapters.dbus.wire import clean, from_variant, item, to_variant
-from core.live import CHANGED, JOINED, LEFT, Publication
 from core.presence import Phase
+from core.service_view import CHANGED, JOINED, LEFT, Publication
 from tests.programs import wait_until
 
 NAME = "com.victronenergy.battery.test"
@@ -41,6 +41,33 @@ def test_wire_types_never_change():
     assert clean("a\x00b\ud800") == "ab?"
 
 
+@pytest.mark.parametrize("path", ["/Info/Config/ANY_OPTION", "/TimeToSoC/80"])
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (None, Variant("ai", [])),
+        (5, Variant("i", 5)),
+        (2**31, Variant("x", 2**31)),
+        (True, Variant("i", 1)),
+        (5.0, Variant("d", 5.0)),
+        ("01:00:00", Variant("s", "01:00:00")),
+        ("a\x00b", Variant("s", "ab")),
+        ((3.45, 3.5), Variant("ad", [3.45, 3.5])),
+        ((), Variant("ad", [])),
+    ],
+)
+def test_paths_that_go_by_their_value(path, value, expected):
+    """Options of the owner and times until a charge have the type of their value; arrays are of numbers."""
+    assert to_variant(path, value) == expected
+
+
+def test_an_array_can_be_asked_for():
+    """Its value and its text, as of any other path."""
+    tree = _tree({"/Info/Config/CELLS": (3.45, 3.5)})
+    assert tree.answer(_call("/Info/Config/CELLS", "GetValue")) == ("v", [Variant("ad", [3.45, 3.5])])
+    assert tree.answer(_call("/Info/Config/CELLS", "GetText")) == ("s", ["3.45, 3.5"])
+
+
 @pytest.mark.parametrize(
     ("written", "plain"),
     [
@@ -55,6 +82,10 @@ def test_what_a_client_wrote(written, plain):
     assert from_variant(written) == plain
 
 
+numbers = st.integers(-(2**40), 2**40) | st.floats(allow_nan=False)
+arrays = st.lists(numbers, max_size=9).map(tuple)
+by_value = st.none() | st.booleans() | numbers | st.text(max_size=9) | arrays
+
 VALUES = {
     "/Soc": st.none() | st.floats(-1e6, 1e6),
     "/Dc/0/Voltage": st.none() | st.floats(-1e6, 1e6),
@@ -64,6 +95,12 @@ VALUES = {
     "/Voltages/Cell7": st.none() | st.floats(0, 5),
     "/Battery/1/Cell/16/Voltage": st.none() | st.floats(0, 5),
     "/ConnectionInformation": st.none() | st.text(max_size=9),
+    "/Parallel/SocImbalance": st.none() | st.integers(0, 1),
+    "/Info/Config/CELLS": arrays,
+    "/Info/Config/X": by_value,
+    "/Info/Config/OPTION": by_value,
+    "/TimeToSoC/5": by_value,
+    "/TimeToSoC/100": by_value,
 }
 
 

@@ -5,10 +5,13 @@ Frames are built here from the documented layout, not with the code under test.
 
 import struct
 
+from attrs import evolve
+
 from core.battery import Battery
 from core.configuration import BatteryConfiguration, Configuration
 from core.events import Event, ReadingTaken, SessionStarted
 from core.protocols.base import Frame
+from core.service_view import ServiceView
 
 BATTERY = "ble_a4c137000001"
 ADDRESS = "A4:C1:37:00:00:01"
@@ -105,6 +108,35 @@ def battery(*frames, at_s=0.0, configuration=KNOWN):
     for data in frames:
         made.fold(event(reading(data), at_s))
     return made
+
+
+def service(*batteries, configuration=CONFIGURATION, index=0, remembered=None, began_s=0.0):
+    """The service that stands for all of *batteries*, and is at place *index* of the configuration."""
+    configuration = evolve(configuration, batteries=tuple(each.configuration for each in batteries))
+    return ServiceView(
+        configuration.services[0],
+        batteries,
+        configuration,
+        began_us=round(began_s * 1e6),
+        index=index,
+        program="0.1.0",
+        remembered=remembered or {},
+    )
+
+
+def in_phase(bank, phase, now_s=0.0):
+    """*bank* as if it, and every battery of it, were in *phase*, whatever their age. Returns it."""
+
+    def look(now_us):
+        for member in bank.members:
+            member.look(bank.configuration, now_us)
+            member.enter(phase)
+        bank.phase = phase
+        return phase
+
+    bank.look = look
+    look(round(now_s * 1e6))
+    return bank
 
 
 def cut(data, sizes):

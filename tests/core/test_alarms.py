@@ -3,10 +3,12 @@
 import pytest
 from attrs import evolve
 
-from core.alarms import Alarms
+from core.alarms import Alarms, BankAlarms
+from core.bank import Bank
+from core.imbalance import Imbalances
 from core.presence import Phase
 from core.protections import ALARM_NAMES
-from tests.core.made import CONFIGURATION, basic, battery, cells
+from tests.core.made import CONFIGURATION, basic, battery, cells, in_phase
 
 START, LIVE, STALE, LOST, GONE = Phase
 CELL_HIGH, COLD = 1 << 0, 1 << 5
@@ -23,22 +25,38 @@ def history(name, steps, configuration=CONFIGURATION):
     return [alarms.levels(battery, phase, int(at_s * 1e6))[name] for at_s, phase, battery in steps]
 
 
+def of_a_service(made, *steps):
+    """All levels of the service of *made* after each (second, phase)."""
+    bank = Bank([made], CONFIGURATION, 0)
+    alarms = BankAlarms(bank, CONFIGURATION)
+    levels = []
+    for at_s, phase in steps:
+        in_phase(bank, phase, at_s)
+        levels.append(alarms.levels(Imbalances(), False, int(at_s * 1e6)))
+    return levels
+
+
 def cable(*steps):
     """BmsCable after each (second, phase)."""
-    return history("BmsCable", [(at_s, phase, live_battery()) for at_s, phase in steps])
+    return [levels["BmsCable"] for levels in of_a_service(live_battery(), *steps)]
 
 
 def test_a_healthy_battery_has_every_alarm_at_zero():
     """LIVE without a fault: all alarms are known and 0."""
     expected = dict.fromkeys([*ALARM_NAMES, "BmsCable"], 0)
-    assert expected == Alarms(CONFIGURATION).levels(live_battery(), LIVE, 0)
+    assert [expected] == of_a_service(live_battery(), (0, LIVE))
 
 
-@pytest.mark.parametrize(("phase", "cable_level"), [(START, 0), (STALE, 0), (LOST, 1), (GONE, 1)])
+@pytest.mark.parametrize(("phase", "cable_level"), [(STALE, 0), (LOST, 1), (GONE, 1)])
 def test_what_is_not_live_cannot_be_judged(phase, cable_level):
     """Out of LIVE no alarm of the BMS is known, not even one that is up; only the link's is."""
     expected = {**dict.fromkeys(ALARM_NAMES), "BmsCable": cable_level}
-    assert expected == Alarms(CONFIGURATION).levels(live_battery(protection=CELL_HIGH), phase, 0)
+    assert [expected] == of_a_service(live_battery(protection=CELL_HIGH), (0, phase))
+
+
+def test_a_battery_that_has_not_begun_cannot_be_judged():
+    """In START no alarm of the BMS is known; that of the link is not asked for, as there is no service yet."""
+    assert dict.fromkeys(ALARM_NAMES) == Alarms(CONFIGURATION).levels(live_battery(protection=CELL_HIGH), START, 0)
 
 
 def test_no_pack_reading_no_judgement():
@@ -119,6 +137,17 @@ def test_an_implausible_reading_is_a_warning():
     """A mark shows as an internal failure, and never lowers one."""
     assert history("InternalFailure", [(0, LIVE, battery(basic(), cells(3300, 0, 3300, 3300)))]) == [1]
     assert history("InternalFailure", [(0, LIVE, battery(basic(protection=1 << 11), cells(0, 0, 0, 0)))]) == [2]
+
+
+def test_a_sensor_in_doubt_is_a_warning():
+    """Temperatures that cannot be true warn of the sensor; other marks do not."""
+    doubtful = live_battery(temperatures_dc=(250,) * 9)
+    assert set(doubtful.marks) == {"temperature sensors"}
+    assert history("BatteryTemperatureSensor", [(0, LIVE, doubtful)]) == [1]
+    assert history("InternalFailure", [(0, LIVE, doubtful)]) == [1]
+    assert history("BatteryTemperatureSensor", [(0, LIVE, live_battery(soc_pct=101))]) == [0]
+    steps = [(0, LIVE, doubtful), (9.999999, LIVE, live_battery()), (10, LIVE, live_battery())]
+    assert history("BatteryTemperatureSensor", steps) == [1, 1, 0]
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,16 @@
 """One battery as the fold of its events."""
 
 import pytest
+from attrs import evolve
 
 from core.battery import Battery
+from core.configuration import UNIT_AUTO, UNIT_X1, UNIT_X10
 from core.events import (
     ClockStepped,
     FrameRejected,
     LinkEstablished,
     LinkLost,
     RequestUnanswered,
-    SettingChanged,
     UnknownFact,
 )
 from core.protocols import UnknownProtocol
@@ -29,7 +30,8 @@ def test_a_new_battery_knows_nothing():
     """Before an answer everything is unknown; nothing is 0."""
     new = Battery(KNOWN)
     assert (new.pack, new.cells, new.counters) == (None, None, None)
-    assert (new.device_name, new.hardware_name, new.custom_name) == (None, None, "")
+    assert (new.device_name, new.hardware_name) == (None, None)
+    assert (new.current_ma, new.soc_permille, new.installed_mah, new.remaining_mah, new.consumed_mah) == (None,) * 5
     assert (new.age_s(10**9), new.cell_voltages_mv(), new.temperatures_dc()) == (None, (), [])
     assert not new.link_up
 
@@ -88,13 +90,6 @@ def test_link():
 def _link(*facts):
     made = folded(*facts)
     return made.link_up, made.link_cause, made.device_name
-
-
-def test_custom_name():
-    """A rename is folded; a setting of another name is not one."""
-    settings = [SettingChanged(BATTERY, "CustomName", "Pantry"), SettingChanged(BATTERY, "Colour", "red")]
-    assert folded(*settings).custom_name == "Pantry"
-    assert Battery(KNOWN, "Cellar").custom_name == "Cellar"
 
 
 @pytest.mark.parametrize(
@@ -157,3 +152,106 @@ def test_every_capture_folds():
     """No captured answer is too odd for a battery."""
     everything = battery(*[bytes.fromhex(capture["frame"]) for capture in real_frames()])
     assert len(real_frames()) == everything.revision
+
+
+def test_a_reading_that_cannot_be_true_is_unknown():
+    """Current and state of charge are kept as read, and are unknown to whoever asks for what is true."""
+    odd = battery(basic(current_ma=-150_000, fet=0x83, soc_pct=101), cells(3300, 0, 3300, 3300))
+    assert (odd.pack.current_ma, odd.pack.soc_permille) == (-1_500_000, 1010)
+    assert (odd.current_ma, odd.soc_permille) == (None, None)
+    assert odd.plausible_cells_mv() == [(1, 3300), (3, 3300), (4, 3300)]
+    assert not odd.cells_are_known
+
+
+def test_known_cells():
+    """All cells are known when all of them are there, as many as the BMS says, and can be true."""
+    assert battery(basic(), cells()).cells_are_known
+    assert not battery(basic()).cells_are_known
+    assert not battery(basic(cell_count=5), cells()).cells_are_known
+    assert battery(basic(), cells()).plausible_cells_mv() == [(1, 3325), (2, 3320), (3, 3330), (4, 3325)]
+
+
+def test_what_was_ever_read():
+    """A sensor or a state of charge that was there once is missing afterwards, and not unsupported."""
+    never = battery(basic(temperatures_dc=()), cells())
+    once = battery(basic(), cells(), basic(temperatures_dc=(-2731,)))
+    assert (never.known_sensors, once.known_sensors, once.temperatures_dc()) == (set(), {1, 2}, [])
+    assert (Battery(KNOWN).has_soc, never.has_soc) == (False, True)
+
+
+LEARNED = bytes(3) + (9_850).to_bytes(2, "big") + bytes(4)
+"""The tail of a board that has learned a full charge of 98.5 Ah, or of 985 Ah."""
+
+
+@pytest.mark.parametrize(
+    ("flagged", "unit", "times"),
+    [
+        (False, UNIT_AUTO, 1),
+        (False, UNIT_X1, 1),
+        (False, UNIT_X10, 10),
+        (True, UNIT_AUTO, 10),
+        (True, UNIT_X1, 1),
+        (True, UNIT_X10, 10),
+    ],
+)
+@pytest.mark.parametrize("sign", [1, -1])
+def test_sign_and_unit_of_the_current(flagged, unit, times, sign):
+    """The owner turns the current around and settles the unit of currents and capacities, whatever the BMS flags."""
+    configuration = evolve(KNOWN, current_sign=sign, current_unit=unit)
+    made = battery(basic(fet=0x83 if flagged else 3, tail=LEARNED), cells(), configuration=configuration)
+    assert (made.pack.current_ma, made.current_ma) == (-5_000 * times * sign,) * 2
+    assert (made.pack.remaining_mah, made.pack.nominal_mah) == (50_000 * times, 100_000 * times)
+    assert made.pack.full_charge_mah == 98_500 * times
+    assert (made.installed_mah, made.remaining_mah, made.consumed_mah) == (
+        100_000 * times,
+        50_000 * times,
+        -50_000 * times,
+    )
+    assert (made.pack.voltage_mv, made.pack.soc_permille) == (13_300, 500)
+
+
+def test_an_unknown_capacity_has_no_unit():
+    """What the BMS does not tell stays unknown, whatever it is multiplied with."""
+    made = battery(basic(), cells(), configuration=evolve(KNOWN, current_unit=UNIT_X10))
+    assert made.pack.full_charge_mah is None
+
+
+def test_a_unit_that_is_not_believed_makes_no_mark():
+    """1500 A because of a flag are 150 A for an owner who knows better, and plausible."""
+    frames = basic(current_ma=-150_000, fet=0x83), cells()
+    assert set(battery(*frames).marks) == {"current"}
+    corrected = battery(*frames, configuration=evolve(KNOWN, current_unit=UNIT_X1))
+    assert (corrected.marks, corrected.current_ma) == ({}, -150_000)
+
+
+@pytest.mark.parametrize(
+    ("known", "nominal_mah", "expected"),
+    [
+        ({}, 100_000, (100_000, 50_000, -50_000)),
+        ({}, 0, (None, 50_000, None)),
+        ({"capacity_mah": 280_000}, 100_000, (280_000, 168_000, -112_000)),
+        ({"capacity_mah": 280_000}, 0, (280_000, 168_000, -112_000)),
+        ({"capacity_mah": 100_000}, 100_000, (100_000, 50_000, -50_000)),
+        ({"fallback_capacity_mah": 280_000}, 100_000, (100_000, 50_000, -50_000)),
+        ({"fallback_capacity_mah": 280_000}, 0, (280_000, 168_000, -112_000)),
+        ({"capacity_mah": 200_000, "fallback_capacity_mah": 280_000}, 0, (200_000, 120_000, -80_000)),
+    ],
+)
+def test_capacities(known, nominal_mah, expected):
+    """The owner's capacity, else that of the BMS, else the owner's guess; what is left follows it by percent."""
+    made = battery(basic(nominal_mah=nominal_mah, soc_pct=60), cells(), configuration=evolve(KNOWN, **known))
+    assert expected == (made.installed_mah, made.remaining_mah, made.consumed_mah)
+
+
+def test_what_is_left_without_a_state_of_charge():
+    """A state of charge that cannot be true moves nothing: what the BMS counts is what is left."""
+    made = battery(basic(soc_pct=101), cells(), configuration=evolve(KNOWN, capacity_mah=280_000))
+    assert (made.installed_mah, made.remaining_mah, made.consumed_mah) == (280_000, 50_000, -230_000)
+
+
+def test_capacities_before_an_answer():
+    """What the owner knows is known at once; a guess, and what is left, only once the BMS has answered."""
+    known = Battery(evolve(KNOWN, capacity_mah=280_000, fallback_capacity_mah=100_000))
+    guessed = Battery(evolve(KNOWN, fallback_capacity_mah=100_000))
+    assert (known.installed_mah, known.remaining_mah, known.consumed_mah) == (280_000, None, None)
+    assert (guessed.installed_mah, guessed.remaining_mah, guessed.consumed_mah) == (None, None, None)

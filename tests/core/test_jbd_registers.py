@@ -248,7 +248,7 @@ def test_daren_dialect():
     """The Daren capture: two more temperatures and the state of health in place of the tail."""
     pack = pack_of(captured("jbd-010"))
     assert pack.soh_permille == 1000
-    assert len(pack.temperatures_dc) == 6
+    assert (len(pack.temperatures_dc), len(pack.extra_temperatures_dc)) == (4, 2)
     assert (pack.full_charge_mah, pack.warnings) == (None, ())
 
 

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from core import events as e
 from core.configuration import BatteryConfiguration, Configuration
-from core.live import CHANGED, JOINED, LEFT, LiveView, Publication, Remembered, remembered_names
+from core.live import LiveView, Remembered, remembered_settings
 from core.presence import Phase
+from core.service_view import CHANGED, JOINED, LEFT, Publication
 from tests.core.made import BATTERY, CONFIGURATION, KNOWN, SERVICE, basic, cells, event, reading, started
 
 OTHER = "sim_b"
@@ -247,8 +248,9 @@ def test_the_battery_behind_a_service():
     """The bus asks by service name."""
     view = LiveView()
     published(*ANSWERED, view=view)
-    assert view.battery(SERVICE).pack.voltage_mv == 13_300
-    assert view.battery("com.victronenergy.battery.nobody") is None
+    (member,) = view.service(SERVICE).bank.members
+    assert member.battery.pack.voltage_mv == 13_300
+    assert view.service("com.victronenergy.battery.nobody") is None
 
 
 def test_publication_as_a_line():
@@ -334,7 +336,8 @@ def test_remembered():
     assert not remembered.fold(event(reading(basic())))
     assert remembered.fold(event(e.SettingChanged(BATTERY, "CustomName", "Shed")))
     assert remembered.fold(event(e.SettingChanged(OTHER, "Colour", "red")))
-    assert remembered_names(remembered.state) == {BATTERY: "Shed"}
+    assert remembered_settings(remembered.state, BATTERY) == {"CustomName": "Shed"}
+    assert remembered_settings(remembered.state, OTHER) == {"Colour": "red"}
     assert remembered.state["later"] == 1
     assert before["settings"][BATTERY]["CustomName"] == "Pantry"
 
@@ -342,4 +345,13 @@ def test_remembered():
 def test_nothing_remembered():
     """The first session remembers nothing."""
     assert Remembered().state == {}
-    assert remembered_names({}) == {}
+    assert remembered_settings({}, BATTERY) == {}
+
+
+@pytest.mark.parametrize("setting", ["DeviceInstance", "SelectedBattery"])
+def test_what_holds_for_one_run_is_not_remembered(setting):
+    """What Venus OS assigns anew and what a page has chosen is forgotten, also if a session file remembers it."""
+    remembered = Remembered()
+    assert not remembered.fold(event(e.SettingChanged(BATTERY, setting, 2)))
+    assert remembered.state == {}
+    assert remembered_settings({"settings": {BATTERY: {setting: 2, "CustomName": "x"}}}, BATTERY) == {"CustomName": "x"}

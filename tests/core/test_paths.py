@@ -17,6 +17,14 @@ from core.paths import rounded, text_of, type_of
         ("/Alarms/OfALaterVersion", "i"),
         ("/DeviceInstance", "i"),
         ("/CustomName", "s"),
+        ("/Info/MaxChargeVoltage", "d"),
+        ("/Voltages/Cell2X16", "d"),
+        ("/Balances/Cell2X16", "i"),
+        ("/Parallel/Battery/A4_C1_37_00_00_01/Cell/16/Volts", "d"),
+        ("/Parallel/Battery/A4_C1_37_00_00_01/CellVoltages", "s"),
+        ("/Parallel/SocImbalance", "i"),
+        ("/Info/Config/ANY_OPTION", "v"),
+        ("/TimeToSoC/100", "v"),
     ],
 )
 def test_wire_type(path, wire):
@@ -24,7 +32,18 @@ def test_wire_type(path, wire):
     assert wire == type_of(path).wire
 
 
-@pytest.mark.parametrize("path", ["/Nonsense", "/Info/MaxChargeVoltage", "Soc", ""])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/Nonsense",
+        "/Info/MaxChargePower",
+        "/Parallel/Nonsense",
+        "/Parallel/Battery/A4_C1",
+        "/Parallel/Battery/A4_C1/Nonsense",
+        "Soc",
+        "",
+    ],
+)
 def test_unknown_path(path):
     """A path outside of the table is an error, so that none is published by accident."""
     with pytest.raises(KeyError):
@@ -45,6 +64,11 @@ def test_unknown_path(path):
         ("/Connected", True, 1),
         ("/TimeToGo", 21600.7, 21600),
         ("/CustomName", "Pantry", "Pantry"),
+        ("/Info/MaxChargeCurrent", 69.96, 70.0),
+        ("/Parallel/SocImbalance", True, 1),
+        ("/Info/Config/ANY_OPTION", 0.12345, 0.12345),
+        ("/Info/Config/ANY_OPTION", 5, 5),
+        ("/Info/Config/ANY_OPTION", (3.45, 0.123456), (3.45, 0.123456)),
     ],
 )
 def test_rounded(path, value, expected):
@@ -72,6 +96,20 @@ def test_rounded(path, value, expected):
         ("/Alarms/LowSoc", 2, "2"),
         ("/CustomName", "Pantry", "Pantry"),
         ("/CustomName", "", ""),
+        ("/Info/MaxChargeCurrent", 70.0, "70.0A"),
+        ("/Parallel/VoltageImbalance", 1, "Yes"),
+        ("/Parallel/CurrentImbalance", 0, "No"),
+        ("/Parallel/SocImbalance", None, "---"),
+        ("/Parallel/Battery/A4_C1/Cell/3/Balancing", 1, "Yes"),
+        ("/Balances/Cell3", 1, "1"),
+        ("/Info/Config/CELL_VOLTAGES", (3.45, 3.5, 0.0), "3.45, 3.5, 0"),
+        ("/Info/Config/CELL_VOLTAGES", (), ""),
+        ("/Info/Config/CELL_VOLTAGES", None, "---"),
+        ("/Info/Config/MAX_CURRENT", 70, "70"),
+        ("/Info/Config/MAX_CURRENT", 0.5, "0.5"),
+        ("/Info/Config/TOPOLOGY", "series", "series"),
+        ("/TimeToSoC/80", 3600, "3600"),
+        ("/TimeToSoC/80", "01:00:00", "01:00:00"),
     ],
 )
 def test_text(path, value, text):

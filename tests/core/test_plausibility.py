@@ -32,6 +32,9 @@ def cells(*voltages_mv):
         ({"cell_count": 33}, pl.CELL_COUNT),
         ({"temperatures_dc": (250,) * 8}, None),
         ({"temperatures_dc": (250,) * 9}, pl.SENSORS),
+        ({"temperatures_dc": (-400, 1200, None)}, None),
+        ({"temperatures_dc": (-401, 250)}, "sensor 1"),
+        ({"temperatures_dc": (None, 250, 1201)}, "sensor 3"),
     ],
 )
 def test_pack(changes, marked):
@@ -43,6 +46,28 @@ def test_reasons_are_readable():
     """A mark tells the number."""
     marks = pl.implausible_pack(pack(current_ma=-2_000_000, soc_permille=1270))
     assert marks == {"current": "-2000 A is beyond any battery of this kind", "soc": "127.0 % is above 100 %"}
+    assert pl.implausible_pack(pack(temperatures_dc=(-401,))) == {
+        "sensor 1": "-40.1 degC is no temperature of a battery"
+    }
+
+
+@pytest.mark.parametrize(
+    ("mark", "of_cells", "of_sensors"),
+    [
+        (pl.cell_key(16), True, False),
+        (pl.CELL_COUNT, True, False),
+        (pl.sensor_key(4), False, True),
+        (pl.SENSORS, False, True),
+        (pl.VOLTAGE, False, False),
+        (pl.CURRENT, False, False),
+        (pl.SOC, False, False),
+    ],
+)
+def test_what_a_mark_is_about(mark, of_cells, of_sensors):
+    """A mark tells whether cell voltages or temperatures are in doubt; those of the pack are neither."""
+    assert (pl.any_cell({mark: ""}), pl.any_sensor({mark: ""})) == (of_cells, of_sensors)
+    assert not pl.any_cell({})
+    assert not pl.any_sensor({})
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The registry, and a second family that proves it: JK02 pushes, is little-endian, and needs no change in the core."""
 
+import struct
 import sys
 from pathlib import Path
 
@@ -9,9 +10,10 @@ from core import protocols
 from core.battery import Battery
 from core.configuration import BatteryConfiguration, Configuration
 from core.conversation import NOT_ASKED_FOR, Answer, Conversation
-from core.live import CHANGED, JOINED, LiveView
+from core.live import LiveView
 from core.protocols import Protocol, UnknownProtocol
 from core.protocols.base import Advertisement, Rejected
+from core.service_view import CHANGED, JOINED
 from tests.core.made import deliveries_of, event, frames_in, reading, started
 from tests.doubles import jk02
 from tests.frames import real_frames, special_streams
@@ -209,6 +211,26 @@ def test_protections_in_the_shared_words(jk, bit, alarm):
     (joined,) = view.advance(101_000_000)
     raised = {path for path, value in joined.items.items() if path.startswith("/Alarms/") and value}
     assert ({"/Alarms/" + alarm} if alarm else set()) == raised
+
+
+def test_a_temperature_that_cannot_be_true(jk):
+    """A family that passes on what its sensor says: it is marked, not shown, and two alarms warn."""
+    frame = bytearray.fromhex(next(c for c in CELL_INFORMATION if "discharge" in c["tags"])["frame"])
+    good_dc = jk.decode(bytes(frame)).pack.temperatures_dc
+    position = frame.index(struct.pack("<2h", *good_dc[:2]))
+    frame[position : position + 2] = struct.pack("<h", 1201)
+    view = LiveView()
+    view.fold(event(started(Configuration((BatteryConfiguration("ble_jk", ""),))), 100.0))
+    view.fold(event(reading(jk02.checked(frame), "ble_jk", "jk02"), 100.3))
+    (member,) = view.service("com.victronenergy.battery.ble_jk").bank.members
+    assert set(member.battery.marks) == {"sensor 1"}
+    assert member.battery.pack.temperatures_dc == (1201, *good_dc[1:])
+    assert member.battery.temperatures_dc() == [(2, good_dc[1]), (3, good_dc[2])]
+    (joined,) = view.advance(101_000_000)
+    assert joined.items["/System/Temperature1"] is None
+    assert joined.items["/System/MaxCellTemperature"] == max(good_dc[1:]) / 10
+    raised = {path: value for path, value in joined.items.items() if path.startswith("/Alarms/") and value}
+    assert raised == {"/Alarms/InternalFailure": 1, "/Alarms/BatteryTemperatureSensor": 1}
 
 
 def test_recognised_by_name(jk):

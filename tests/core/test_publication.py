@@ -7,13 +7,25 @@ from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.alarms import Alarms
-from core.events import LinkEstablished, LinkLost
+from core.events import LinkEstablished, LinkLost, SettingChanged
 from core.paths import text_of, type_of
 from core.presence import Phase
 from core.protections import ALARM_NAMES
-from core.publication import service_items
-from tests.core.made import ADDRESS, BATTERY, CONFIGURATION, basic, battery, cells, counters, event, frame, name
+from core.service_view import LEFT
+from tests.core.made import (
+    ADDRESS,
+    BATTERY,
+    CONFIGURATION,
+    basic,
+    battery,
+    cells,
+    counters,
+    event,
+    frame,
+    in_phase,
+    name,
+    service,
+)
 from tests.core.strategies import nasty_data
 
 START, LIVE, STALE, LOST, GONE = Phase
@@ -107,11 +119,13 @@ def full_battery():
     return made
 
 
-def shown(made, phase=LIVE, now_s=0.0, configuration=CONFIGURATION, index=0):
-    """The items of *made* in *phase*."""
-    now_us = int(now_s * 1e6)
-    alarms = Alarms(configuration).levels(made, phase, now_us)
-    return service_items(made, phase, alarms, configuration=configuration, program="0.1.0", index=index, now_us=now_us)
+def shown(made, phase=LIVE, now_s=0.0, configuration=CONFIGURATION, index=0, settings=()):
+    """The items with which the service of *made* joins in *phase*."""
+    view = service(made, configuration=configuration, index=index)
+    for setting, value in settings:
+        view.fold(SettingChanged(BATTERY, setting, value))
+    in_phase(view.bank, phase)
+    return view.evaluate(1, int(now_s * 1e6)).items
 
 
 def live(connected, online, information, cable, state=9):
@@ -136,7 +150,7 @@ def test_live_shows_everything():
     [
         (STALE, 16, live(1, 0, "Stale 00:00:16, held: Soc, Capacity, ConsumedAmphours", 0)),
         (LOST, 121, live(0, 0, "Lost 00:02:01, held: Soc, Capacity, ConsumedAmphours", 1, state=10)),
-        (GONE, 3661, live(0, 0, "Lost 01:01:01, held: Soc, Capacity, ConsumedAmphours", 1, state=10)),
+        (LOST, 3661, live(0, 0, "Lost 01:01:01, held: Soc, Capacity, ConsumedAmphours", 1, state=10)),
     ],
 )
 def test_exactly_the_held_values_outlive_their_reading(phase, now_s, link):
@@ -147,7 +161,19 @@ def test_exactly_the_held_values_outlive_their_reading(phase, now_s, link):
     assert {**IDENTITY, **HELD, **measured, **link} == shown(full_battery(), phase, now_s)
 
 
-@pytest.mark.parametrize("phase", [LIVE, STALE, LOST, GONE])
+def test_a_battery_that_is_gone_shows_nothing():
+    """GONE: the service leaves without a word; before it joined there is nothing to leave."""
+    view = service(full_battery())
+    in_phase(view.bank, GONE)
+    assert view.evaluate(1, 500_000_000) is None
+    in_phase(view.bank, LOST)
+    view.evaluate(1, 501_000_000)
+    in_phase(view.bank, GONE)
+    left = view.evaluate(1, 502_000_000)
+    assert (left.change, left.items, view.on_bus) == (LEFT, {}, False)
+
+
+@pytest.mark.parametrize("phase", [LIVE, STALE, LOST])
 def test_a_monitor_has_no_limits(phase):
     """No /Info path in any phase: one that merely exists makes the service control the chargers."""
     assert [path for path in shown(full_battery(), phase, 500) if path.startswith("/Info")] == []
@@ -176,7 +202,6 @@ def test_place_and_product_come_from_the_configuration():
     configuration = evolve(CONFIGURATION, device_instance=20, product_id=0xBA77)
     made = full_battery()
     made.configuration = evolve(made.configuration, label="JK", connection="Simulation", insecure_connection=0)
-    made.custom_name = "Pantry"
     expected = {
         "/DeviceInstance": 22,
         "/ProductId": 0xBA77,
@@ -185,7 +210,8 @@ def test_place_and_product_come_from_the_configuration():
         "/Mgmt/InsecureConnection": 0,
         "/CustomName": "Pantry",
     }
-    assert expected.items() <= shown(made, configuration=configuration, index=2).items()
+    items = shown(made, configuration=configuration, index=2, settings=[("CustomName", "Pantry")])
+    assert expected.items() <= items.items()
 
 
 @pytest.mark.parametrize(
@@ -281,7 +307,7 @@ any_battery = st.builds(
 )
 
 
-@given(any_battery, st.sampled_from([LIVE, STALE, LOST, GONE]), st.integers(0, 2000))
+@given(any_battery, st.sampled_from([LIVE, STALE, LOST]), st.integers(0, 2000))
 @settings(max_examples=300)
 def test_whatever_the_battery_says(made, phase, now_s):
     """Any answers at all: known paths with their wire type, finite numbers, and an SoC between 0 and 100 or none."""

@@ -3,12 +3,14 @@
 import json
 import re
 import sqlite3
+import time
 
 import pytest
+from rawbus import RawBus
 
 from config.options import OPTIONS
 from service.cli import main
-from tests.programs import ROOT, run
+from tests.programs import ROOT, run, running, stop, wait_until
 
 DEMO = ROOT / "service" / "sessions" / "demo-4s.jsonl"
 
@@ -111,8 +113,24 @@ def test_missing_bus(tmp_path):
 
 
 def test_shared_bus_needs_an_instance(bus, tmp_path):
-    """Nothing is published under an invented DeviceInstance."""
-    _fails(2, "run", "sim:a", "--bus", bus.address, "--database", tmp_path / "log.db", says="--instance N")
+    """Nothing is published under an invented DeviceInstance: a replay is refused, a run waits until it has one."""
+    _fails(2, "replay", DEMO, "--bus", bus.address, says="--instance N")
+    arguments = ("run", "sim:a", "--bus", bus.address, "--database", tmp_path / "log.db", "--accelerate", "10")
+    with running(*arguments) as program:
+        wait_until(lambda: "before their DeviceInstance is known" in program.stderr.readline(), what="the explanation")
+        wait_until(lambda: "link established" in program.stderr.readline(), what="the link")
+        time.sleep(1)  # ten seconds of the battery: it has answered
+        client = RawBus(bus.address)
+        names = client.call("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "ListNames").args[
+            0
+        ]
+        client.close()
+        assert "victronenergy" not in str(names)
+        assert stop(program)[0] == 0
+    with sqlite3.connect(str(tmp_path / "log.db")) as db:
+        (readings,) = db.execute("SELECT count(*) FROM event WHERE kind = 1").fetchone()
+    db.close()
+    assert readings >= 2
 
 
 def _newer(path):

@@ -38,15 +38,28 @@ def _on_bus(address, name):
         client.close()
 
 
-def test_simulated_battery_conforms(bus, tmp_path):
-    """Nothing that a Victron program would trip over, writes included."""
-    with running("run", "sim:a", "--instance", "1", "--bus", bus.address, "--database", tmp_path / "log.db"):
-        _on_bus(bus.address, SERVICE)
+BANKS = {
+    "sim_a": ["sim:a"],
+    "virtual_series": ["-s", "sim:a", "sim:b?cells=8"],
+    "virtual_parallel": ["-p", "sim:a", "sim:b?capacity=50"],
+}
+
+
+@pytest.mark.parametrize("name", sorted(BANKS))
+def test_a_service_conforms(name, bus, tmp_path):
+    """Nothing that a Victron program would trip over, writes included; with every family of paths."""
+    options = ["--instance", "1", "--bus", bus.address, "--database", tmp_path / "log.db"]
+    for option in ("MIDPOINT_ENABLE=1", "TIME_TO_SOC_POINTS=20,100", "BATTERY_CELL_DATA_FORMAT=3"):
+        options += ["--set", option]
+    service = "com.victronenergy.battery." + name
+    with running("run", *BANKS[name], *options):
+        _on_bus(bus.address, service)
         counts, report = _check(
-            SERVICE, bus.address, "--writable", "/CustomName=s:Pantry", "--reject", "/CustomName=i:3"
+            service, bus.address, "--writable", "/CustomName=s:Pantry", "--reject", "/CustomName=i:3"
         )
     assert counts["FAIL"] == 0, report
     assert counts["PASS"] > 90
+    assert "/Info/MaxChargeVoltage" in report
 
 
 def test_replayed_battery_conforms(bus):

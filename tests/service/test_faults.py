@@ -11,8 +11,8 @@ from attrs import evolve
 
 from core.configuration import BatteryConfiguration, Configuration
 from core.events import Event, LinkEstablished, ReadingTaken, SessionStarted
-from core.live import Publication
 from core.presence import Phase
+from core.service_view import Publication
 from service.bus import Bus
 from service.outputs import Outputs, Picture
 from service.plan import plan_batteries
@@ -141,10 +141,13 @@ def test_sessions_of_two_boots_are_played_end_to_end(tmp_path):
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"remembered": {"settings": []}}, "what was remembered is not settings"),
+        ({"remembered": {"settings": []}}, "what was remembered has settings of the wrong kind"),
+        ({"remembered": {"settings": {"ble_1": []}}}, "what was remembered is not settings"),
+        ({"remembered": {"capacities_mah": 5}}, "what was remembered has capacities_mah of the wrong kind"),
+        ({"remembered": {"charge": []}}, "what was remembered has charge of the wrong kind"),
         ({"remembered": {"settings": {"ble_1": {"CustomName": 5}}}}, "a remembered name is no text"),
-        ({"configuration": {**CONFIGURATION, "device_instance": float("inf")}}, "which is no number"),
-        ({"configuration": {**CONFIGURATION, "product_id": float("nan")}}, "which is no number"),
+        ({"configuration": {**CONFIGURATION, "device_instance": float("inf")}}, "has device_instance = inf"),
+        ({"configuration": {**CONFIGURATION, "product_id": float("nan")}}, "has product_id = nan"),
     ],
 )
 def test_odd_session_starts_are_refused(tmp_path, change, says):

@@ -169,6 +169,57 @@ async def test_what_was_altered_before_stays_marked(tmp_path):
     assert kept[1].fact.altered
 
 
+async def test_what_charge_control_remembers(tmp_path):
+    """Capacities and charge states are kept, by stand-ins; a name of the bank goes, its topology and numbers stay."""
+    charge = {
+        "phase": "Float",
+        "absorbing_s": 12,
+        "soc_was_high": True,
+        "absorbed_s": {FIRST: 900, SECOND: 0},
+        "float_target_mv": {"{} {}".format(SECOND, FIRST): 53_600},
+    }
+    remembered = {
+        "settings": {"virtual_series": {"CustomName": CUSTOM_NAME}, FIRST: {"CustomName": OLD_NAME}},
+        "capacities_mah": {FIRST: 100_000, SECOND: 280_000},
+        "charge": charge,
+        "of a later version": {"name": DEVICE_NAME},
+    }
+    start = SessionStarted("0.2.0", CONFIGURATION, remembered)
+    stored = [start, SettingChanged("virtual_series", "CustomName", CUSTOM_NAME), reading(0, FIRST)]
+    text, _, kept = await redacted(tmp_path, stored)
+    assert_no_trace(text)
+    first, second = "ble_000000000001", "ble_000000000002"
+    assert kept[0].fact.remembered == {
+        "settings": {"virtual_series": {"CustomName": "name 1"}, first: {"CustomName": "name 2"}},
+        "capacities_mah": {first: 100_000, second: 280_000},
+        "charge": {
+            **charge,
+            "absorbed_s": {first: 900, second: 0},
+            "float_target_mv": {"{} {}".format(second, first): 53_600},
+        },
+    }
+    assert kept[1].fact == SettingChanged("virtual_series", "CustomName", "name 1")
+
+
+async def test_what_is_remembered_of_a_former_battery(tmp_path):
+    """A battery that is not configured any more has a stand-in, the same one in every part."""
+    only = {**CONFIGURATION, "batteries": CONFIGURATION["batteries"][:1]}
+    remembered = {"capacities_mah": {SECOND: 280_000}, "charge": {"absorbed_s": {SECOND: 5}}}
+    text, _, kept = await redacted(tmp_path, [SessionStarted("0.2.0", only, remembered)])
+    assert_no_trace(text)
+    assert kept[0].fact.remembered == {
+        "settings": {},
+        "capacities_mah": {"ble_000000000002": 280_000},
+        "charge": {"absorbed_s": {"ble_000000000002": 5}},
+    }
+
+
+async def test_what_was_not_remembered_is_not_invented(tmp_path):
+    """A session of version 0.1 knows nothing of charge and capacities, and its redaction neither."""
+    _, _, kept = await redacted(tmp_path, [SessionStarted("0.1.0", CONFIGURATION, {"settings": {}})])
+    assert kept[0].fact.remembered == {"settings": {}}
+
+
 async def test_one_stand_in_everywhere(tmp_path):
     """A battery has one new name, in the header, the configuration, what was remembered and every event."""
     text, before, kept = await redacted(tmp_path, facts())

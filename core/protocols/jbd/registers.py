@@ -180,13 +180,15 @@ def fitted_temperatures_dc(temperatures_dc: Tuple[int, ...]) -> Tuple[Optional[i
 def pack_reading(basic: BasicInformation) -> PackReading:
     """Register 03 in the shared vocabulary."""
     tail, daren, unit_ma = basic.tail, basic.daren, basic.unit_ma
-    temperatures_dc = basic.temperatures_dc + (daren.temperatures_dc if daren else ())
+    temperatures_dc = fitted_temperatures_dc(basic.temperatures_dc + (daren.temperatures_dc if daren else ()))
+    sensors = len(basic.temperatures_dc)
     full_charge_mah = tail.full_charge * unit_ma if tail and tail.full_charge else None
     return PackReading(
         voltage_mv=basic.voltage_10mv * 10,
         current_ma=basic.current * unit_ma,
         cell_count=basic.cell_count,
         remaining_mah=basic.remaining * unit_ma,
+        counts_100ma=unit_ma == 100,
         nominal_mah=basic.nominal * unit_ma,
         full_charge_mah=full_charge_mah,
         soc_permille=basic.soc_pct * 10,
@@ -197,7 +199,8 @@ def pack_reading(basic: BasicInformation) -> PackReading:
         protections=_bits(basic.protection_raw, _PROTECTION_BITS),
         warnings=_bits(tail.warnings_raw, _WARNING_BITS) if tail else (),
         balancing_cells=_balancing_cells(basic),
-        temperatures_dc=fitted_temperatures_dc(temperatures_dc),
+        temperatures_dc=temperatures_dc[:sensors],
+        extra_temperatures_dc=temperatures_dc[sensors:],
         firmware="{}.{}".format(basic.version_raw >> 4, basic.version_raw & 0x0F) if basic.version_raw else None,
         production_date=_production_date(basic.date_raw),
     )
