@@ -70,12 +70,12 @@ def test_a_session_that_was_killed_leaves_at_the_next_start():
     assert (first[-1].change, first[-1].uptime_s) == ("left", 200)
 
 
-@pytest.mark.parametrize("name", sorted(bundled_sessions.PLANS))
+@pytest.mark.parametrize("name", sorted([*bundled_sessions.PLANS, *bundled_sessions.BANKS]))
 def test_a_bundled_session_is_what_its_plan_builds(name):
-    """The bundled sessions are made of captured frames only, by the plan that names their sources."""
+    """The bundled sessions are what their plan makes of captured frames, or of simulated batteries."""
     assert (bundled_sessions.SESSIONS / name).read_text(encoding="utf-8") == bundled_sessions.build(name)
 
 
 def test_every_bundled_session_has_a_plan():
     """No session is bundled whose frames have no source."""
-    assert [path.name for path in BUNDLED] == sorted(bundled_sessions.PLANS)
+    assert [path.name for path in BUNDLED] == sorted([*bundled_sessions.PLANS, *bundled_sessions.BANKS])
