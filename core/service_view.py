@@ -139,6 +139,7 @@ class ServiceView:
         self._state: Any = None
         self._parts = _Parts(len(batteries))
         self._on_bus = False
+        self._joined_as: Optional[int] = None
 
     @property
     def on_bus(self) -> bool:
@@ -181,16 +182,15 @@ class ServiceView:
         imbalances = self._imbalance.look(now_us)
         levels = self._alarms.levels(imbalances, self.control is not None and limits is None, now_us)
         uptime_s = now_us // TICK_US
-        if phase is Phase.GONE:
-            if not self._on_bus:
-                return None
+        # Victron's programs read the instance when a service joins and never again: with another one it joins anew.
+        if self._on_bus and (phase is Phase.GONE or self.instance != self._joined_as):
             self.leave()
             return Publication(boot, uptime_s, self.name, phase, LEFT)
-        if self.instance is None:
+        if phase is Phase.GONE or self.instance is None:
             return None
         changed = self._refreshed(limits, imbalances, levels, now_us)
         if not self._on_bus:
-            self._on_bus = True
+            self._on_bus, self._joined_as = True, self.instance
             return Publication(boot, uptime_s, self.name, phase, JOINED, changed)
         return Publication(boot, uptime_s, self.name, phase, CHANGED, changed) if changed else None
 

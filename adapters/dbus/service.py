@@ -26,7 +26,7 @@ class BusService:
         self.name = name
         self._address = address
         self._tree = ServiceTree(write)
-        self._wanted = False
+        self._wanted = self._leaving = False
         self._free = asyncio.Event()  # set while the name is not ours
         self._free.set()
         self._has_been_connected = self._has_been_up = False
@@ -42,7 +42,7 @@ class BusService:
             self._tree.update(publication.items)
             self._changes.update(publication.items)
         elif publication.change == LEFT:
-            self._wanted = False
+            self._wanted, self._leaving = False, True  # also when it joins again before the bus has had its turn
         self._news.set()
 
     async def run(self) -> None:
@@ -88,14 +88,15 @@ class BusService:
             await connection.close()
 
     async def _carry_out(self, connection: BusConnection) -> None:
+        leaving, self._leaving = self._leaving, False
+        if self._owned and leaving:
+            await connection.release_name(self.name)
+            self._free.set()
         if self._wanted and not self._owned:
             self._changes.clear()
             await connection.request_name(self.name)
             self._has_been_up = True
             self._free.clear()
-        if self._owned and not self._wanted:
-            await connection.release_name(self.name)
-            self._free.set()
         if self._owned and self._changes:
             changes, self._changes = self._changes, {}
             connection.signal_items_changed(changes)

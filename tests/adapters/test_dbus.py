@@ -183,6 +183,7 @@ class Client:
     def __init__(self, address):
         self._bus = RawBus(address)
         self._bus.add_match("type='signal',interface='{}'".format(BUS_ITEM))
+        self._bus.add_match("type='signal',member='NameOwnerChanged',arg0='{}'".format(NAME))
 
     def owner(self):
         return self._bus.owner(NAME)
@@ -192,6 +193,10 @@ class Client:
 
     def wait_for_owner(self, owned):
         wait_until(lambda: (self.owner() is not None) == owned, what="the name")
+
+    def comings_and_goings(self):
+        """Whether the name had an owner after each change of it that came meanwhile."""
+        return [bool(m.args[2][1]) for m in self._bus.collect(0.4) if m.member == "NameOwnerChanged"]
 
     def changed(self):
         """The paths of the ItemsChanged that came meanwhile."""
@@ -219,6 +224,24 @@ async def test_joins_changes_leaves_and_joins_again(bus):
         service.publish(Publication(1, 9, NAME, Phase.LIVE, JOINED, {**ITEMS, "/Soc": 50.0}))
         await _in_thread(client.wait_for_owner, True)
         assert await _in_thread(client.value, "/Soc") == 50.0
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await _in_thread(client.close)
+
+
+async def test_leaving_and_joining_in_one_go_is_seen_from_outside(bus):
+    """Who joins again at once (another DeviceInstance, a late tick) gives the name up for a moment: all look anew."""
+    service = BusService(NAME, bus.address, lambda path, value: 1)
+    task = asyncio.ensure_future(service.run())
+    client = await _in_thread(Client, bus.address)
+    try:
+        service.publish(Publication(1, 1, NAME, Phase.LIVE, JOINED, dict(ITEMS)))
+        await _in_thread(client.wait_for_owner, True)
+        service.publish(Publication(1, 2, NAME, Phase.LIVE, LEFT))
+        service.publish(Publication(1, 3, NAME, Phase.LIVE, JOINED, {**ITEMS, "/DeviceInstance": 9}))
+        assert await _in_thread(client.comings_and_goings) == [True, False, True]
+        assert await _in_thread(client.value, "/DeviceInstance") == 9
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)

@@ -33,12 +33,11 @@ def test_a_custom_name():
 
 
 def test_settings_are_published_at_the_next_tick():
-    """Name, instance and selected battery are told as they change, and nothing else with them."""
+    """Name and selected battery are told as they change, and nothing else with them."""
     view = service(battery(basic(), cells()))
     view.evaluate(1, 1_000_000)
     for setting, path, value in (
         ("CustomName", "/CustomName", "Pantry"),
-        ("DeviceInstance", "/DeviceInstance", 289),
         ("SelectedBattery", "/Battery/Request/Id", 2),
     ):
         changed = told(view, setting, value).evaluate(1, 2_000_000)

@@ -100,8 +100,20 @@ def test_no_instance_no_service():
     story.run(1)
     (joined,) = story.publications
     assert (joined.service, joined.change, joined.items["/DeviceInstance"]) == (story.services[0], "joined", 7)
+
+
+def test_another_instance_is_another_registration():
+    """Venus OS reads the instance when a service joins and never again: it leaves, and joins anew with all items."""
+    story = Story(member(), member(), topology=SERIES, device_instance=None)
+    story.tell(SettingChanged("virtual_series", "DeviceInstance", 7))
+    before = dict(story.run(30).items)
+    story.tell(SettingChanged("virtual_series", "DeviceInstance", 7))
     story.tell(SettingChanged("virtual_series", "DeviceInstance", 9))
-    assert story.run(1).publications[-1].items == {"/DeviceInstance": 9}
+    story.run(2)
+    assert [p.change for p in story.publications if p.change != "changed"] == ["joined", "left", "joined"]
+    joined = story.publications[-1]
+    assert joined.items["/DeviceInstance"] == 9
+    assert joined.items.keys() == before.keys()
 
 
 def test_an_instance_of_a_former_run_is_not_taken():
