@@ -192,6 +192,7 @@ class StringVoltage:
         self._phase = ChargePhase.FLOAT if float_from_mv is not None else None
         self._float_ramp: Optional[Tuple[float, int]] = None
         self._float_from_mv = float_from_mv
+        self._was_doubted = False
         self._held_mv: Optional[float] = None
         self._back: Optional[Rise] = None
         self.target_mv: float = string.bulk_mv
@@ -215,14 +216,13 @@ class StringVoltage:
                 (doubted.number, self.string.targets_text("float_cell_mv")),
             )
         self.target_mv = target.value
-        if self._held_mv is not None:
+        was_silent, self._held_mv = self._held_mv is not None, None
+        if was_silent:
             self._high_cell.begin_anew()
         limit = self._high_cell.limit(target, now_us)
-        if doubted is not None:
-            self._held_mv = limit.value
-        elif self._held_mv is not None:
-            self._held_mv = None
+        if was_silent or (self._was_doubted and doubted is None):
             self._back = self._coming_back(limit)
+        self._was_doubted = doubted is not None
         if self._back is not None:
             demand, limit = limit, self._back.follow(limit, now_us)
             if limit.value >= demand.value:
@@ -231,7 +231,7 @@ class StringVoltage:
         return limit
 
     def _coming_back(self, limit: Limit) -> Optional[Rise]:
-        """After a silence the limit comes back within a minute, after a moment of patience."""
+        """After a silence or a doubt the limit comes back within a minute, after a moment of patience."""
         present_mv = self.string.float_mv if self.limit is None else self.limit.value
         if limit.value <= present_mv:
             return None

@@ -161,6 +161,29 @@ def test_back_from_cells_in_doubt():
     assert values[69:] == [13_800] * 2
 
 
+def test_a_high_cell_recovers_as_slowly_beside_a_cell_in_doubt():
+    """A broken sense wire does not end the patience of the high-cell rule: 60 s held, then 1 mV per second."""
+    house = House([3300] * 4)
+    house.step(5)
+    house.cells[0] = [3200, 3200, 0, 3480]
+    held_mv = house.step(5).voltage.value
+    assert held_mv < 13_400
+    house.cells[0] = [3300, 3300, 0, 3400]
+    values = house.each_second(70, lambda limits: limits.voltage.value)
+    assert values == [held_mv] * 59 + [held_mv + n for n in range(11)]
+
+
+def test_back_from_a_silence_with_a_cell_in_doubt():
+    """What a high cell had brought below float before a silence returns by the rule of the link, not in one step."""
+    house = House([3300, 3300, 3300, 3600])
+    low_mv = house.step(5).voltage.value
+    house.silence(40)
+    house.cells[0] = [3300, 3300, 0, 3300]
+    values = house.each_second(71, lambda limits: limits.voltage.value)
+    assert values[:10] == [low_mv] * 10
+    assert values[10:70] == pytest.approx([low_mv + (13_400 - low_mv) / 60 * n for n in range(1, 61)])
+
+
 @pytest.mark.parametrize(
     ("cells", "fields"),
     [([3300] * 15, {"cell_count": 16, "voltage_mv": 52_800}), ([3300] * 4 + [0], {"cell_count": 0})],
