@@ -173,6 +173,12 @@ def _remaining_mah(bank: Bank, soc_permille: Optional[float], installed_mah: Opt
     return min(remaining) if len(remaining) == len(known) else None
 
 
+def _count_is_disputed(bank: Bank, member: Member) -> bool:
+    """Whether the battery contradicts itself, or what the bank began with."""
+    another = bank.cells_of(member) not in (0, len(member.battery.cell_voltages_mv()))
+    return another or plausibility.CELL_COUNT in member.battery.marks
+
+
 class _Cells:
     """The cells of the live batteries; nothing as soon as one count is in dispute, or a string is not whole."""
 
@@ -180,7 +186,7 @@ class _Cells:
         self._bank = bank
         self._by_member: Dict[int, Tuple[int, ...]] = {}
         whole = bank.parallel or bank.whole
-        disputed = any(plausibility.CELL_COUNT in member.battery.marks for member in live)
+        disputed = any(_count_is_disputed(bank, member) for member in live)
         self.lowest: Optional[Extreme] = None
         self.highest: Optional[Extreme] = None
         if not live or not whole or disputed:

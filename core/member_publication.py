@@ -52,7 +52,8 @@ def member_items(bank: Bank, member: Member) -> Items:
     balancing = set(pack.balancing_cells) if pack else set()
     first = first_cell(bank, member)
     formats = bank.configuration.cell_data_format
-    for cell, mv in enumerate(battery.cell_voltages_mv(), 1):
+    cells_mv = battery.cell_voltages_mv()
+    for cell, mv in enumerate(cells_mv[: bank.cells_of(member)] if bank.series else cells_mv, 1):
         place = "{}X{}".format(member.number, cell) if bank.parallel else str(first + cell - 1)
         shown, balance = _cell_paths(member.number, place, cell, formats)
         for path in shown:

@@ -108,6 +108,15 @@ def test_cells_of_the_same_battery_have_one_value():
     assert [story.items["/Balances/Cell{}".format(n)] for n in range(1, 9)] == [0, 0, 0, 0, 0, 0, 1, 0]
 
 
+def test_a_cell_too_many_is_not_taken_for_one_of_the_next_battery():
+    """A battery that suddenly speaks of more cells keeps its own numbers: 5 is the first cell of the second one."""
+    story = Story(member(), member(), topology=SERIES).run(30)
+    story.members[0] = member((3325,) * 4 + (4000,))
+    story.run(30)
+    assert story.items["/Voltages/Cell5"] == 3.325
+    assert (story.items["/Voltages/Sum"], story.items["/System/MaxCellVoltage"]) == (None, None)
+
+
 def test_the_families_come_every_ten_seconds_at_most():
     """The page follows every answer, the family of the seed waits."""
     story = bank_of_two(PARALLEL, every_s=3).run(1)
