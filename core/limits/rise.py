@@ -1,4 +1,4 @@
-"""Limits fall at once and rise with patience: chargers and inverters must not be driven to and fro."""
+"""Limits fall at once and rise with patience: chargers and inverters must not hunt."""
 
 from __future__ import annotations
 
