@@ -263,21 +263,22 @@ class StringVoltage:
 
     def silent(self, number: int, silent_since_us: int, hold_end_us: int, now_us: int) -> Limit:
         """While battery *number* is STALE: held for a moment, then down to float by the end of the hold."""
+        present_mv = self.string.float_mv if self.limit is None else self.limit.value
         if self._held_mv is None:
-            self._held_mv = self.string.float_mv if self.limit is None else self.limit.value
+            self._held_mv = present_mv
             self._back = None
         held_mv = self._held_mv
         start_us = silent_since_us + SILENT_HOLD_S * 1_000_000
-        if now_us <= start_us or held_mv <= self.string.float_mv:
-            self.limit = Limit(held_mv, "battery {} is silent: held at {}", (number, volts(held_mv)))
-            return self.limit
-        rate = (held_mv - self.string.float_mv) / max(1.0, (hold_end_us - start_us) / 1e6)
+        rate = max(0.0, held_mv - self.string.float_mv) / max(1.0, (hold_end_us - start_us) / 1e6)
         value = max(self.string.float_mv, held_mv - rate * (now_us - start_us) / 1e6)
-        self.limit = Limit(
-            value,
-            "battery {} is silent: falling from {} at {} of uptime, {} a second, to {}",
-            (number, volts(held_mv), seconds(start_us), volts(rate), volts(self.string.float_mv)),
-        )
+        if now_us <= start_us or value >= present_mv:  # another battery may be silent now, and for a shorter time
+            self.limit = Limit(present_mv, "battery {} is silent: held at {}", (number, volts(present_mv)))
+        else:
+            self.limit = Limit(
+                value,
+                "battery {} is silent: falling from {} at {} of uptime, {} a second, to {}",
+                (number, volts(held_mv), seconds(start_us), volts(rate), volts(self.string.float_mv)),
+            )
         return self.limit
 
     def lost(self, number: int) -> Limit:

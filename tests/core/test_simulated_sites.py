@@ -126,3 +126,21 @@ def test_coming_back_from_gone_ramps_charging_from_0():
     assert 5.0 <= site.ccl_a <= 20.0
     site.step(60)
     assert (site.ccl_a, site.cvl_v) == (70.0, 13.8)
+
+
+def test_a_silence_that_passes_from_one_battery_to_another_raises_nothing():
+    """In series the first one comes back in the second in which the other one falls silent: CVL does not jump up."""
+    site = Site([Pack("a", [60.0] * 4), Pack("b", [60.0] * 4)], topology="series")
+    site.step(60)
+    left, right = site.packs
+    left.answers = False
+    site.step(60)
+    right.answers = False
+    site.step(15)
+    left.answers = True
+    volts = []
+    for _ in range(40):
+        site.step()
+        volts.append(site.cvl_v)
+    assert volts == sorted(volts, reverse=True)
+    assert volts[0] < 27.6
