@@ -119,11 +119,12 @@ def _flood(address, calls_per_s, seconds):
     client = RawBus(address)
     client.add_match("type='signal',sender='{}',member='ItemsChanged'".format(SERVICE))
     begun, sent, answered, times = time.monotonic(), 0, 0, []
-    while answered < calls_per_s * seconds and time.monotonic() - begun < seconds + 20:
-        due = min(int((time.monotonic() - begun) * calls_per_s), calls_per_s * seconds)
-        for _ in range(due - sent):
+    while answered < calls_per_s * seconds and time.monotonic() - begun < seconds + 90:
+        # A bus refuses the calls of a client that waits for 128 answers.
+        due = min(int((time.monotonic() - begun) * calls_per_s), calls_per_s * seconds, answered + 100)
+        for _ in range(max(0, due - sent)):
             client.send(1, SERVICE, "/Soc", "com.victronenergy.BusItem", "SetValue", "v", [("d", 1.0)])
-        sent = due
+        sent = max(sent, due)
         message = client._next(0.005)
         while message is not None:
             answered += message.type == 2
