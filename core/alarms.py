@@ -41,7 +41,8 @@ class BankAlarms:
             if more is not each[0] and more != levels:
                 levels = {name: _worse(level, more[name]) for name, level in levels.items()}
         if self._bank.live_members():
-            inner = imbalances.sensors or refused or self._interrupted()
+            recounted = any(member.counts_anew for member in self._bank.members)
+            inner = imbalances.sensors or refused or recounted or self._interrupted()
             own: Levels = {"CellImbalance": int(imbalances.any_cells), "InternalFailure": int(inner)}
             for name, level in self._latch.update(own, now_us).items():
                 levels[name] = _worse(levels[name], level)

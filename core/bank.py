@@ -10,12 +10,15 @@ from typing import Optional, Sequence, Tuple
 
 from core.battery import Battery
 from core.configuration import PARALLEL, PLAIN_HOLD_S, SEPARATE, SERIES, Configuration
+from core.limits.dwell import Dwell
 from core.plausibility import CELL_COUNT, MAX_CELLS, VOLTAGE
 from core.presence import Phase, phase_of
 from core.readings import PackReading
 
 CELL_LIMITS_MV = (1500, 4500)
 """What the pack voltage can be per cell; outside of it the number of cells is wrong."""
+RECOUNT_S = 60
+"""After so long of another number of cells the bank leaves, and begins anew with it."""
 _BY_SILENCE = (Phase.LIVE, Phase.STALE, Phase.LOST, Phase.GONE, Phase.START)
 
 SAFE_CELL_MV = (3200, 3400)
@@ -53,6 +56,11 @@ class Member:
         """Take what it says now for its number of cells, unless there is a doubt."""
         if self.seen and self.doubt is None:
             self.cells = len(self.battery.cell_voltages_mv())
+
+    @property
+    def counts_anew(self) -> bool:
+        """Whether it says, without a doubt, that it has other cells than the bank began with."""
+        return self.live and self.cells not in (None, len(self.battery.cell_voltages_mv())) and self.doubt is None
 
     @property
     def doubt(self) -> Optional[str]:
@@ -113,8 +121,11 @@ class Bank:
         self.phase = Phase.START
         self.problem: Optional[str] = None
         """Why the bank cannot be published at all."""
+        self.beginnings = 0
+        """How often it began: anew when a battery turns out to have another number of cells."""
         self._began_us = began_us
         self._begun = False
+        self._recounted = Dwell(RECOUNT_S)
         self._cells_each = 0
         self._monitor = configuration.topology == SEPARATE
 
@@ -135,8 +146,12 @@ class Bank:
             if not self._begun or member.cells is None:
                 member.count_cells()
         self.problem = self._disagreement()
+        if self._begun and self._recounted.fulfilled(any(member.counts_anew for member in self.members), now_us):
+            self._forget_cells()
+            return self.phase
         if not self._begun:
             self._begun = self._may_begin(now_us)
+            self.beginnings += self._begun
             self._cells_each = next((member.cells for member in self.members if member.cells), 0)
         if not self._begun:
             return self.phase
@@ -145,6 +160,13 @@ class Bank:
         judge = min if self.parallel else max
         self.phase = judge((member.phase for member in self.members if member.seen), key=_BY_SILENCE.index)
         return self.phase
+
+    def _forget_cells(self) -> None:
+        """What the bank began with was wrong: a voltage limit for so many cells would be lethal."""
+        self._begun, self.phase = False, Phase.START
+        self._recounted.reset()
+        for member in self.members:
+            member.cells = None
 
     def _may_begin(self, now_us: int) -> bool:
         seen = [member for member in self.members if member.seen]

@@ -176,16 +176,15 @@ class ServiceView:
     def evaluate(self, boot: int, now_us: int) -> Optional[Publication]:
         """What happens on the bus at this tick."""
         phase = self.bank.look(now_us)
+        uptime_s = now_us // TICK_US
         if phase is Phase.START:
-            return None
+            return self._leave_if_there(boot, uptime_s, phase)
         limits = self.control.tick(now_us) if self.control else None
         imbalances = self._imbalance.look(now_us)
         levels = self._alarms.levels(imbalances, self.control is not None and limits is None, now_us)
-        uptime_s = now_us // TICK_US
         # Victron's programs read the instance when a service joins and never again: with another one it joins anew.
         if self._on_bus and (phase is Phase.GONE or self.instance != self._joined_as):
-            self.leave()
-            return Publication(boot, uptime_s, self.name, phase, LEFT)
+            return self._leave_if_there(boot, uptime_s, phase)
         if phase is Phase.GONE or self.instance is None:
             return None
         changed = self._refreshed(limits, imbalances, levels, now_us)
@@ -193,6 +192,12 @@ class ServiceView:
             self._on_bus, self._joined_as = True, self.instance
             return Publication(boot, uptime_s, self.name, phase, JOINED, changed)
         return Publication(boot, uptime_s, self.name, phase, CHANGED, changed) if changed else None
+
+    def _leave_if_there(self, boot: int, uptime_s: int, phase: Phase) -> Optional[Publication]:
+        if not self._on_bus:
+            return None
+        self.leave()
+        return Publication(boot, uptime_s, self.name, phase, LEFT)
 
     def _refreshed(self, limits: Optional[Limits], imbalances: Imbalances, levels: Levels, now_us: int) -> Items:
         """The paths that changed since the last tick."""

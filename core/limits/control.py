@@ -75,6 +75,7 @@ class ChargeControl:
             state=state,
         )
         self._strands: List[Strand] = []
+        self._beginnings = 0
         self._departure = Departure()
         self._readings: List[Tuple[Phase, int, bool]] = []
 
@@ -97,6 +98,8 @@ class ChargeControl:
         """The limits now; ``None`` while there are none to be had."""
         if self._bank.phase is Phase.START:
             return None
+        if self._beginnings != self._bank.beginnings:
+            self._strands, self._beginnings = [], self._bank.beginnings
         if not self._strands:
             if self.problem is not None or self._bank.phase is not Phase.LIVE:
                 return None

@@ -144,3 +144,20 @@ def test_a_silence_that_passes_from_one_battery_to_another_raises_nothing():
         volts.append(site.cvl_v)
     assert volts == sorted(volts, reverse=True)
     assert volts[0] < 27.6
+
+
+@pytest.mark.parametrize(("topology", "count"), [("single", 1), ("series", 2)])
+def test_a_wrong_number_of_cells_does_not_stay(topology, count):
+    """A BMS that began with twice its cells warns at once, leaves after a minute, comes back with the right limit."""
+    packs = [Pack("b{}".format(n), [60.0] * 4) for n in range(count)]
+    packs[0].soc_pct = [60.0] * 8
+    site = Site(packs, topology=topology)
+    site.step(30)
+    wrong_v = site.cvl_v
+    packs[0].soc_pct = [60.0] * 4
+    site.step(10)
+    assert site.items["/Alarms/InternalFailure"] == 1 and site.cvl_v < wrong_v
+    site.step(70)
+    assert [p.change for p in site.publications if p.change != "changed"] == ["joined", "left", "joined"]
+    assert site.cvl_v == pytest.approx(3.45 * 4 * count)
+    assert site.ccl_a == 70.0 and site.dcl_a == 90.0

@@ -145,7 +145,7 @@ def test_cells_in_doubt_mean_float_at_most(cells, fields):
     house.cells[0], house.fields[0] = cells, fields
     assert house.step().cvl_mv == 13_400
     assert "cell voltages of battery 1 missing" in house.limits.voltage.text()
-    assert set(house.each_second(100, lambda limits: limits.cvl_mv)) == {13_400}
+    assert set(house.each_second(50, lambda limits: limits.cvl_mv)) == {13_400}
 
 
 def test_back_from_cells_in_doubt():
