@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple
 
@@ -17,6 +18,8 @@ LARGEST_FILE = 1_000_000
 """Characters. A device that never ends is no configuration."""
 
 _SECTION = re.compile(r"\[[^\]]*\]$")
+ALIKE_FROM = 8
+"""So many characters an unknown name must share with the one that is suggested, from the beginning."""
 
 
 def load(
@@ -119,14 +122,22 @@ def _unknown(written: str, layer: int) -> str:
 
 
 def _nearest(name: str, candidates: Sequence[str]) -> Optional[str]:
-    """The only candidate that *name* begins, or the one within so many edits as can still be a slip."""
+    """The only candidate that *name* begins, the one within so few edits as a slip makes, or one that begins alike."""
     begun = [known for known in candidates if known.startswith(name + "_")]
     if len(begun) == 1:
         return begun[0]
     most = max(2, len(name) // 3)
     near = [known for known in candidates if abs(len(known) - len(name)) <= most]
     best = min(near, key=lambda known: _distance(name, known), default=None)
-    return best if best is not None and _distance(name, best) <= most else None
+    if best is not None and _distance(name, best) <= most:
+        return best
+    alike = max(candidates, key=lambda known: _shared(name, known))
+    return alike if _shared(name, alike) >= ALIKE_FROM else None
+
+
+def _shared(a: str, b: str) -> int:
+    """How many characters *a* and *b* begin with together."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(a, b)))
 
 
 def _distance(a: str, b: str) -> int:

@@ -123,7 +123,10 @@ class Daemon:
         absorbing = is_absorbing(state)  # the one state in which every minute counts; otherwise a start reads less
         since = await self._log.facts_since(number, readings=absorbing)
         if absorbing and since:
-            self._remembered = Remembered(carried_on(state, since, self._configuration))
+            try:
+                self._remembered = Remembered(carried_on(state, since, self._configuration))
+            except protocols.UnknownProtocol as error:  # a later version wrote it: the snapshot has to do
+                log.warning("the last minute of absorption cannot be counted: %s", error)
         for event in since:
             self._remembered.fold(event)
 

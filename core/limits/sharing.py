@@ -7,7 +7,7 @@ measured share. Rules: charge-control section 6.2, CCL and DCL.
 from __future__ import annotations
 
 from collections import deque
-from typing import Deque, Dict, List, Optional, Sequence, Tuple
+from typing import Deque, Dict, Iterable, List, Optional, Sequence, Tuple
 
 from attrs import frozen
 
@@ -46,6 +46,7 @@ class Sharing:
     def total(self, sharers: Sequence[Sharer], now_us: int) -> Limit:
         """The limit of the bank; *sharers* are the batteries that current can flow through, at least one."""
         if len(sharers) == 1:
+            self._forget(())
             return sharers[0].limit
         shares = self._shares(sharers, now_us)
         tightest = min(sharers, key=lambda sharer: sharer.limit.value / shares[sharer.number])
@@ -74,15 +75,19 @@ class Sharing:
         """Take the present shares into the mean over a minute, if the current is worth it."""
         numbers = {sharer.number for sharer in sharers}
         if self._sums.keys() != numbers:
-            self._samples.clear()
-            self._sums = dict.fromkeys(numbers, 0.0)
-            self._measured = {}
-            self._overloads.clear()
+            self._forget(numbers)
         currents = {sharer.number: sharer.current_ma for sharer in sharers}
         known = [current_ma for current_ma in currents.values() if current_ma is not None]
         total_ma = sum(known)
         if len(known) == len(currents) and total_ma > MEASURABLE_C_RATE * capacity_mah:
             self._add(now_us, {number: (current_ma or 0) / total_ma for number, current_ma in currents.items()})
+
+    def _forget(self, numbers: Iterable[int]) -> None:
+        """Other batteries share now: what was measured of the former ones says nothing."""
+        self._samples.clear()
+        self._sums = dict.fromkeys(numbers, 0.0)
+        self._measured, self._ceiling = {}, None
+        self._overloads.clear()
 
     def _add(self, now_us: int, shares: Dict[int, float]) -> None:
         self._samples.append((now_us, shares))

@@ -177,6 +177,7 @@ UNKNOWN = [
     ("SOC_LOW_ALARN = 3", "unknown option SOC_LOW_ALARN, did you mean SOC_LOW_ALARM?"),
     ("PRODUCTID = 3", "unknown option PRODUCTID, did you mean PRODUCT_ID?"),
     ("MAX_CHARGE_CURRENT_CV = 3", "unknown option MAX_CHARGE_CURRENT_CV, did you mean MAX_CHARGE_CURRENT_CV_FRACTION?"),
+    ("MAX_CHARGE_CURENT = 3", "unknown option MAX_CHARGE_CURENT, did you mean MAX_CHARGE_CURRENT_CV_FRACTION?"),
     ("GARDEN = 3", "unknown option GARDEN"),
     ("X = 3", "unknown option X"),
     ("\x1b[2J = 3", r"unknown option '\x1b[2J'"),
