@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Dict, Optional, Tuple
 
 from core import plausibility
-from core.bank import Bank, Member
+from core.bank import Bank
 from core.battery import Battery
 from core.configuration import Configuration
 from core.imbalance import Imbalances
@@ -46,7 +46,7 @@ class BankAlarms:
             own: Levels = {"CellImbalance": int(imbalances.any_cells), "InternalFailure": int(inner)}
             for name, level in self._latch.update(own, now_us).items():
                 levels[name] = _worse(levels[name], level)
-        some_lost = any(_is_lost(member) for member in self._bank.members)
+        some_lost = any(member.lost for member in self._bank.members)
         all_lost = self._bank.phase in (Phase.LOST, Phase.GONE)
         levels["BmsCable"] = self._cable.level(some_lost, all_lost, self._bank.whole, now_us)
         return levels
@@ -57,10 +57,6 @@ class BankAlarms:
             return False
         packs = [member.battery.pack for member in self._bank.live_members()]
         return any(pack is not None and False in (pack.charge_fet_on, pack.discharge_fet_on) for pack in packs)
-
-
-def _is_lost(member: Member) -> bool:
-    return member.phase not in (Phase.LIVE, Phase.STALE)
 
 
 def _worse(one: Optional[int], other: Optional[int]) -> Optional[int]:

@@ -77,6 +77,11 @@ class Member:
         return PLAIN_HOLD_S
 
     @property
+    def lost(self) -> bool:
+        """Whether nobody can vouch for it: silent for too long, or never there."""
+        return self.phase not in (Phase.LIVE, Phase.STALE)
+
+    @property
     def seen(self) -> bool:
         """Whether it ever was complete in this run."""
         return self.phase is not Phase.START

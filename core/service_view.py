@@ -171,6 +171,7 @@ class ServiceView:
     def leave(self) -> None:
         """It is off the bus: the next publication tells everything anew."""
         self._on_bus = False
+        self._values = None  # it may come back with other cell counts
         self._parts, self._state = _Parts(len(self.bank.members)), None
 
     def evaluate(self, boot: int, now_us: int) -> Optional[Publication]:

@@ -10,7 +10,6 @@ from core.limits.one_battery import CurrentLimit
 from core.limits.rise import Rise
 from core.limits.sharing import Sharer, Sharing
 from core.limits.string_voltage import StringVoltage
-from core.presence import Phase
 
 CHARGE_RISE_HOLD_S = 30
 CHARGE_RISE_MA_PER_S = 5_000
@@ -34,7 +33,7 @@ class Strand:
     def look(self) -> None:
         """Judge it by the battery of which least is known."""
         self.worst = most_silent(self.members)
-        self.lost = self.worst.phase not in (Phase.LIVE, Phase.STALE)
+        self.lost = self.worst.lost
 
     def capacity_mah(self, remembered: Mapping[str, int]) -> int:
         """As it says, or as former runs saw it; 0 if nobody knows. Only parallel strings, of one battery, are asked."""
