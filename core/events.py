@@ -115,6 +115,61 @@ class TaskFailed:
 
 
 @frozen
+class AlertOpened:
+    """The owner was told that something is wrong with the cells of a battery."""
+
+    VERSION: ClassVar[int] = 1
+    battery: str
+    alert: str
+    """What kind of alert: ``imbalance``."""
+    spread_mv: int
+    threshold_mv: int
+    lowest_cell: int
+    lowest_mv: int
+    highest_cell: int
+    highest_mv: int
+
+
+@frozen
+class AlertClosed:
+    """What an alert told of was over."""
+
+    VERSION: ClassVar[int] = 1
+    battery: str
+    alert: str
+    spread_mv: int
+
+
+@frozen
+class HistoryPaused:
+    """The disk had refused for a while: events wait in memory, and are lost beyond a bound."""
+
+    VERSION: ClassVar[int] = 1
+    problem: str
+
+
+@frozen
+class HistoryResumed:
+    """The disk accepted events again. Tells how many had been lost, and between which uptimes of this boot."""
+
+    VERSION: ClassVar[int] = 1
+    lost: int
+    first_uptime_us: Optional[int] = None
+    last_uptime_us: Optional[int] = None
+
+
+@frozen
+class ReadingsDeleted:
+    """Raw readings and rejected frames below an event number were deleted. What is left is kept as it is."""
+
+    VERSION: ClassVar[int] = 1
+    below_number: int
+    count: int
+    cause: str
+    """``age`` or ``size``."""
+
+
+@frozen
 class UnknownFact:
     """A kind that a later version of the program wrote. Kept as it is."""
 
@@ -125,14 +180,16 @@ class UnknownFact:
 
 Fact = Union[
     SessionStarted, SessionEnded, ReadingTaken, FrameRejected, RequestUnanswered, LinkEstablished, LinkLost,
-    ClockStepped, SettingChanged, TaskFailed, UnknownFact,
+    ClockStepped, SettingChanged, TaskFailed, AlertOpened, AlertClosed, HistoryPaused, HistoryResumed, ReadingsDeleted,
+    UnknownFact,
 ]  # fmt: skip
 
 KINDS: Dict[str, Type[Any]] = {
     cls.__name__: cls
     for cls in (
         SessionStarted, SessionEnded, ReadingTaken, FrameRejected, RequestUnanswered, LinkEstablished, LinkLost,
-        ClockStepped, SettingChanged, TaskFailed,
+        ClockStepped, SettingChanged, TaskFailed, AlertOpened, AlertClosed, HistoryPaused, HistoryResumed,
+        ReadingsDeleted,
     )
 }  # fmt: skip
 
@@ -204,6 +261,7 @@ _TYPES: Dict[str, Any] = {
     "int": int,
     "bool": bool,
     "Optional[str]": (str, type(None)),
+    "Optional[int]": (int, type(None)),
     "Mapping[str, Any]": Mapping,
     "Any": object,
 }

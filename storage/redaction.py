@@ -15,8 +15,11 @@ from attrs import evolve
 
 from core import protocols
 from core.events import (
+    AlertClosed,
+    AlertOpened,
     Event,
     FrameRejected,
+    HistoryPaused,
     LinkEstablished,
     LinkLost,
     ReadingTaken,
@@ -99,8 +102,11 @@ class Redaction:
     def _setting_changed(self, fact: SettingChanged) -> SettingChanged:
         return evolve(fact, battery=self._battery(fact.battery), value=self._name(fact.value))
 
-    def _request_unanswered(self, fact: RequestUnanswered) -> RequestUnanswered:
+    def _only_battery(self, fact: Any) -> Any:
         return evolve(fact, battery=self._battery(fact.battery))
+
+    def _history_paused(self, fact: HistoryPaused) -> HistoryPaused:
+        return HistoryPaused(self._text(fact.problem))
 
     def _task_failed(self, fact: TaskFailed) -> TaskFailed:
         return TaskFailed(self._text(fact.task), self._text(fact.error))
@@ -164,6 +170,9 @@ _REDACTORS: Dict[type, Callable[[Redaction, Any], Any]] = {
     LinkEstablished: Redaction._link_established,
     LinkLost: Redaction._link_lost,
     SettingChanged: Redaction._setting_changed,
-    RequestUnanswered: Redaction._request_unanswered,
+    RequestUnanswered: Redaction._only_battery,
+    AlertOpened: Redaction._only_battery,
+    AlertClosed: Redaction._only_battery,
+    HistoryPaused: Redaction._history_paused,
     TaskFailed: Redaction._task_failed,
 }

@@ -23,6 +23,12 @@ FACTS = [
     e.ClockStepped(-3_600_000_000),
     e.SettingChanged(BATTERY, "CustomName", "Pantry"),
     e.TaskFailed("publisher", "KeyError"),
+    e.AlertOpened("ble_1", "imbalance", 210, 200, 3, 3200, 7, 3410),
+    e.AlertClosed("ble_1", "imbalance", 120),
+    e.HistoryPaused("database or disk is full"),
+    e.HistoryResumed(3, 5_000_000, 9_000_000),
+    e.HistoryResumed(0),
+    e.ReadingsDeleted(1000, 900, "age"),
     e.UnknownFact("CellReplaced", 7, {"cell": 3, "why": {"mv": 2000}}),
 ]
 
