@@ -7,6 +7,7 @@ SQL stays within what SQLite 3.31 knows.
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 from pathlib import Path
@@ -14,6 +15,11 @@ from typing import Any, Iterable, List, Optional, Tuple
 
 import aiosqlite
 
+FORMAT = 2
+"""The newest migration: what this program writes."""
+REFUSING = (errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO)
+"""What a disk says that takes no writing at the moment."""
+_REFUSALS = ("readonly", "disk is full", "disk I/O error", "unable to open database file")
 APPLICATION_ID = 0x62746274
 """``btbt`` in the file header marks a database as ours."""
 
@@ -33,12 +39,30 @@ class StorageError(Exception):
     """A database or session file that cannot be used: what, where, and what to do, in one line."""
 
 
+class DiskRefuses(StorageError):
+    """The disk is full, read-only or failing: nothing is wrong with the file, and it may work later."""
+
+
 class DatabaseDamaged(StorageError):
     """The file is ours, or was, and its content is broken."""
 
     def __init__(self, path: Path, reason: str) -> None:
         self.path, self.reason = path, reason
         super().__init__("the database {} is damaged: {}".format(path, reason))
+
+
+def refused(message: str) -> StorageError:
+    """The error for what SQLite could not do: a :class:`DiskRefuses` if it is the disk that does not let it."""
+    return (DiskRefuses if any(text in message for text in _REFUSALS) else StorageError)(message)
+
+
+def make_folder(path: Path) -> None:
+    """Make the folder of the database at *path*. Raises :class:`StorageError`."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        kind = DiskRefuses if error.errno in REFUSING else StorageError
+        raise kind("cannot create the folder {}: {}".format(path.parent, error.strerror)) from None
 
 
 def migrations() -> List[Tuple[int, str, str]]:
@@ -95,7 +119,7 @@ async def connect(path: Path, *, read_only: bool = False, immutable: bool = Fals
     try:
         return await aiosqlite.connect(address, uri=True, isolation_level=None, timeout=5)
     except sqlite3.OperationalError as error:
-        raise StorageError("cannot open the database {}: {}".format(path, error)) from None
+        raise refused("cannot open the database {}: {}".format(path, error)) from None
 
 
 async def fetch_all(db: aiosqlite.Connection, path: Path, sql: str, values: Iterable[Any] = ()) -> List[sqlite3.Row]:

@@ -1,26 +1,33 @@
-"""The append-only event log: one writer, commits in batches.
+"""The append-only event log and the history counted from it: one writer, commits in batches.
 
 Promises: :meth:`EventLog.append` never waits for the disk; what was appended is on the disk after at most
 one commit interval (``commit_seconds``) and after :meth:`EventLog.close`; a kill or a power cut at any
-instant loses at most that interval and leaves a prefix. When the disk refuses, events wait in
+instant loses at most that interval and leaves a prefix. When the disk refuses, also at the start, events wait in
 memory up to a bound and ``problem`` says why. A damaged file is set aside and a new one begun.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
+import os
 import sqlite3
 import time
 from pathlib import Path
-from typing import IO, Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, AsyncIterator, Callable, Dict, List, Optional, Tuple
 
 import aiosqlite
 
-from core.events import Event, SessionStarted
+from core.events import Event, Fact, HistoryPaused, SessionStarted
+from core.history import MINUTE, History
+from core.protocols import UnknownProtocol
+from storage.commit import INSERT_MARK, Batch, write
 from storage.database import (
+    FORMAT,
     DatabaseDamaged,
+    DiskRefuses,
     StorageError,
     check_file,
     check_integrity,
@@ -28,16 +35,23 @@ from storage.database import (
     fetch_number,
     fetch_one,
     inspect,
+    make_folder,
     migrate,
+    refused,
     set_aside,
 )
-from storage.event_reader import EventReader
-from storage.rows import INSERT_EVENT, Dictionaries, row_of
+from storage.history_reader import COUNTED_TO, HistoryReader
+from storage.lock import WriterLock
+from storage.retention import Retention, Sweeper
+from storage.rows import Dictionaries
+from storage.waiting import Waiting
 
 log = logging.getLogger(__name__)
 
-MAX_PENDING = 8_000
-"""Events kept in memory while the disk refuses: some 4 MB."""
+MINUTES_AT_ONCE = 5
+"""Rows of the history are written for so many minutes together: a page written for one minute costs as much flash."""
+TOLD_AFTER = 2
+"""Commits that have to fail one after another before it counts as a problem worth an event."""
 QUICK_CHECK_BYTES = 64 * 1024 * 1024
 """Up to this size every page is read at a start; above it a start would take longer than a battery may wait."""
 
@@ -52,40 +66,44 @@ def _utc_now_us() -> int:
 class EventLog:
     """Open with :meth:`open`; one program at a time."""
 
-    def __init__(self, path: Path, wall_us: Callable[[], int]) -> None:
+    def __init__(self, path: Path, wall_us: Callable[[], int], retention: Retention) -> None:
         self.path = path
         self.problem: Optional[str] = None
         """Why the last commit failed; ``None`` when history is being kept."""
-        self.lost = 0
-        """Events that found no room in memory while the disk refused."""
         self.stored = 0
         """Events committed by this object."""
         self.next_number = 1
+        self.history = History()
+        """The history counted from what was appended."""
         self._wall_us = wall_us
+        self._retention = retention
         self._turn = asyncio.Lock()
         self._db: Optional[aiosqlite.Connection] = None
-        self._lock: Optional[IO[str]] = None
+        self._sweeper: Optional[Sweeper] = None
+        self._lock = WriterLock(path)
         self._names = Dictionaries()
-        self._pending: List[Event] = []
-        self._pending_snapshots: Dict[str, Tuple[int, int, str]] = {}
+        self._waiting = Waiting()
+        self._waiting_snapshots: Dict[str, Tuple[int, int, str]] = {}
         self._boot: Optional[Tuple[int, str]] = None
         self._boot_is_stored = True
         self._session_start: Optional[Event] = None
+        self._failures = 0
+        self._facts: List[Fact] = []
 
     @classmethod
-    async def open(cls, path: Path, *, wall_us: Callable[[], int] = _utc_now_us) -> EventLog:
-        """Open or create the log at *path*. Raises :class:`StorageError` when the file is not ours to use."""
-        opened = cls(path, wall_us)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StorageError("cannot create the folder {}: {}".format(path.parent, error.strerror)) from None
-        opened._take_lock()
+    async def open(
+        cls, path: Path, *, wall_us: Callable[[], int] = _utc_now_us, retention: Optional[Retention] = None
+    ) -> EventLog:
+        """Open or create the log at *path*. A disk that refuses is a ``problem`` and tried again at every commit.
+
+        Raises :class:`StorageError` when the file is not ours to use.
+        """
+        opened = cls(path, wall_us, retention or Retention())
         try:
             await opened._open_or_begin_anew()
         except BaseException:
             await opened._disconnect()
-            opened._release_lock()
+            opened._lock.release()
             raise
         return opened
 
@@ -94,8 +112,15 @@ class EventLog:
             await self._connect()
         except DatabaseDamaged as damage:
             await self._begin_anew(damage.reason)
+        except DiskRefuses as refusal:
+            self._note_problem(str(refusal))
+            async with self._readable() as db:
+                newest = None if db is None else await fetch_number(db, self.path, "SELECT max(number) FROM event")
+            self.next_number = (newest or 0) + 1
 
     async def _connect(self) -> None:
+        make_folder(self.path)
+        self._lock.take()
         exists = check_file(self.path)
         if exists:
             await inspect(self.path)
@@ -104,11 +129,10 @@ class EventLog:
             if exists and self.path.stat().st_size <= QUICK_CHECK_BYTES:
                 await check_integrity(db, self.path)
             await migrate(db, self.path, self._wall_us())
-            self._names = await Dictionaries.load(db, self.path)
-            newest = await fetch_number(db, self.path, "SELECT max(number) FROM event")
+            await self._take_over(db)
         except sqlite3.OperationalError as error:
             await db.close()
-            raise StorageError("cannot use the database {}: {}".format(self.path, error)) from None
+            raise refused("cannot use the database {}: {}".format(self.path, error)) from None
         except sqlite3.DatabaseError as error:
             await db.close()
             raise DatabaseDamaged(self.path, str(error)) from None
@@ -116,7 +140,40 @@ class EventLog:
             await db.close()
             raise
         self._db = db
-        self.next_number = max(self.next_number, (newest or 0) + 1)
+
+    async def _take_over(self, db: aiosqlite.Connection) -> None:
+        """Know what is in the database, and go on counting where it was left; then count what waits."""
+        newest = await fetch_number(db, self.path, "SELECT max(number) FROM event") or 0
+        if self._waiting.events and newest >= self._waiting.events[0].number:
+            raise StorageError(
+                "the database {} holds events that this run does not know of; start the program again".format(self.path)
+            )
+        names = await Dictionaries.load(db, self.path)
+        await names.load_batteries(db, self.path)
+        reader = HistoryReader(db, self.path, names, FORMAT)
+        history = await self._resumed(reader)
+        if history is None:
+            if newest:
+                log.warning("the history of the %d events so far is not counted; `rebuild` does that", newest)
+            history = History()
+            await db.execute(INSERT_MARK, (COUNTED_TO, newest + 1))
+        for event in self._waiting.events:
+            history.fold(event)
+        self.history, self._names = history, names
+        self._sweeper = Sweeper(db, HistoryReader(db, self.path, names, FORMAT), self._retention)
+        self.next_number = max(self.next_number, newest + 1)
+
+    async def _resumed(self, reader: HistoryReader) -> Optional[History]:
+        """The fold as it was left; ``None`` when there is none, or a later version wrote what it needs."""
+        if COUNTED_TO not in await reader.marks():
+            return None
+        try:
+            return await reader.resumed()
+        except DatabaseDamaged:
+            raise
+        except (StorageError, UnknownProtocol, ValueError) as error:
+            log.warning("the last minutes cannot be counted: %s", error)
+            return None
 
     async def _begin_anew(self, reason: str) -> None:
         """Set the damaged file aside and start an empty one that can be read and replayed by itself."""
@@ -126,19 +183,32 @@ class EventLog:
         log.error("THE DATABASE WAS DAMAGED (%s). It is kept as %s; a new one is begun.", reason, kept)
         self._boot_is_stored = self._boot is None
         start = self._session_start
-        if start is not None and start not in self._pending:
-            self._pending.insert(0, start)
+        if start is not None and start not in self._waiting.events:
+            self._waiting.events.insert(0, start)
         try:
             await self._connect()
         except StorageError as error:
             self._note_problem(str(error))
 
+    @contextlib.asynccontextmanager
+    async def _readable(self) -> AsyncIterator[Optional[aiosqlite.Connection]]:
+        """Our connection, or one to read with for as long as the disk takes no writing; ``None`` without a file."""
+        if self._db is not None or not check_file(self.path):
+            yield self._db
+            return
+        db = await connect(self.path, read_only=True, immutable=not os.path.exists("{}-wal".format(self.path)))
+        try:
+            yield db
+        finally:
+            await db.close()
+
     async def begin_boot(self, boot_id: str, uptime_us: int) -> int:
         """The number of this boot: that of the last event if it is the same boot and time went on, else a new one."""
         self._boot, self._boot_is_stored = (1, boot_id), False
         try:
-            if self._db is not None:  # else a file that could not be begun anew yet: it will hold this boot only
-                self._boot, self._boot_is_stored = await self._find_boot(self._db, boot_id, uptime_us)
+            async with self._readable() as db:
+                if db is not None:
+                    self._boot, self._boot_is_stored = await self._find_boot(db, boot_id, uptime_us)
         except DatabaseDamaged as damage:
             await self._begin_anew(damage.reason)
         return self._boot[0]
@@ -156,29 +226,36 @@ class EventLog:
     @property
     def waiting(self) -> int:
         """Events in memory that are not on the disk yet."""
-        return len(self._pending)
+        return len(self._waiting.events)
+
+    @property
+    def lost(self) -> int:
+        """Events that found no room in memory while the disk refused."""
+        return self._waiting.lost
 
     def append(self, event: Event) -> None:
         """Take *event* for the next commit. Never waits and never fails."""
         self.next_number = event.number + 1
         if isinstance(event.fact, SessionStarted):
             self._session_start = event
-        if len(self._pending) >= MAX_PENDING:
-            self.lost += 1
-            return
-        self._pending.append(event)
+        if self._waiting.add(event):
+            self.history.fold(event)
+
+    def take_facts(self) -> List[Fact]:
+        """What the log has to tell about itself since it was asked last; to be appended like any other fact."""
+        facts, self._facts = self._facts, []
+        return facts
 
     def save_snapshot(self, name: str, version: int, state: Dict[str, Any]) -> None:
         """Store *state*, which counts up to the last event appended, with the next commit."""
-        self._pending_snapshots[name] = (version, self.next_number - 1, json.dumps(state, separators=(",", ":")))
+        self._waiting_snapshots[name] = (version, self.next_number - 1, json.dumps(state, separators=(",", ":")))
 
     async def load_snapshot(self, name: str, version: int) -> Optional[Snapshot]:
         """The saved state, or ``None`` when there is none of this version."""
-        if self._db is None:
-            return None
         sql = "SELECT number, state FROM snapshot WHERE name = ? AND version = ?"
         try:
-            row = await fetch_one(self._db, self.path, sql, (name, version))
+            async with self._readable() as db:
+                row = None if db is None else await fetch_one(db, self.path, sql, (name, version))
         except DatabaseDamaged as damage:
             await self._begin_anew(damage.reason)
             return None
@@ -187,7 +264,7 @@ class EventLog:
     async def facts_since(self, number: int, *, readings: bool = False) -> List[Event]:
         """What came after event *number*. What cannot be read is missing: a start must not wait for it."""
         events: List[Event] = []
-        if self._db is None or self.next_number <= number + 1:
+        if self.next_number <= number + 1:
             return events
         try:
             async with await self.reader() as reader:
@@ -199,9 +276,17 @@ class EventLog:
             log.warning("some of the history cannot be read: %s", error)
         return events
 
-    async def reader(self) -> EventReader:
+    async def reader(self) -> HistoryReader:
         """A read-only connection that sees everything committed so far."""
-        return await EventReader.open(self.path)
+        return await HistoryReader.open(self.path)
+
+    async def forecast_days(self) -> Optional[float]:
+        """For how many days of raw readings there is room; ``None`` when that cannot be said yet."""
+        async with self._turn:
+            try:
+                return None if self._sweeper is None else await self._sweeper.forecast_days()
+            except (StorageError, sqlite3.Error):
+                return None
 
     async def commit(self) -> None:
         """Write what waits in one transaction. A refusing disk is recorded in ``problem`` and tried again next time.
@@ -210,18 +295,20 @@ class EventLog:
         """
         await asyncio.shield(asyncio.ensure_future(self._commit_in_turn()))
 
-    async def _commit_in_turn(self) -> None:
+    async def _commit_in_turn(self, *, last: bool = False) -> None:
         async with self._turn:
             try:
-                if not await self._commit_or_begin_anew():
-                    await self._commit()
+                if not await self._commit_or_begin_anew(last):
+                    await self._commit(last)
             except (StorageError, sqlite3.Error) as error:
                 self._note_problem(str(error))
 
-    async def _commit_or_begin_anew(self) -> bool:
+    async def _commit_or_begin_anew(self, last: bool) -> bool:
         """False when the file turned out to be damaged: what waits has to go to the new one."""
         try:
-            await self._commit()
+            if self._db is not None and not self.path.exists():
+                raise DatabaseDamaged(self.path, "the file was deleted")
+            await self._commit(last)
             return True
         except DatabaseDamaged as damage:
             reason = damage.reason
@@ -232,82 +319,57 @@ class EventLog:
         await self._begin_anew(reason)
         return False
 
-    async def _commit(self) -> None:
-        if not self._pending and not self._pending_snapshots:
+    async def _commit(self, last: bool) -> None:
+        if not self._waiting.events and not self._waiting_snapshots:
             return
         if self._db is None:
             await self._connect()
-        events, snapshots, names = list(self._pending), dict(self._pending_snapshots), self._names.copy()
-        await self._write(events, snapshots, names)
+        assert self._db is not None and self._sweeper is not None
+        self._facts += await self._sweeper.make_room()
+        batch = Batch(
+            list(self._waiting.events),
+            dict(self._waiting_snapshots),
+            list(self.history.closed) if last or self._rows_are_due() else [],
+            self.history.open_since,
+            None if self._boot_is_stored else self._boot,
+        )
+        names = self._names.copy()
+        await write(self._db, batch, names)
         self._names, self._boot_is_stored = names, True
-        del self._pending[: len(events)]
-        for name, snapshot in snapshots.items():
-            if self._pending_snapshots.get(name) == snapshot:
-                del self._pending_snapshots[name]
-        self.stored += len(events)
-        if self.problem is not None:
-            log.warning("history is being kept again (%d events were lost)", self.lost)
-            self.problem = None
+        del self._waiting.events[: len(batch.events)]
+        del self.history.closed[: len(batch.buckets)]
+        for name, snapshot in batch.snapshots.items():
+            if self._waiting_snapshots.get(name) == snapshot:
+                del self._waiting_snapshots[name]
+        self.stored += len(batch.events)
+        self._note_success()
+        self._facts += await self._sweeper.expire()
 
-    async def _write(
-        self, events: List[Event], snapshots: Dict[str, Tuple[int, int, str]], names: Dictionaries
-    ) -> None:
-        db = self._db
-        assert db is not None
-        rows = [row_of(event, names) for event in events]
-        starts = [(event.number,) for event in events if isinstance(event.fact, SessionStarted)]
-        try:
-            await db.execute("BEGIN IMMEDIATE")
-            if not self._boot_is_stored and self._boot is not None:
-                await db.execute("INSERT INTO boot (number, boot_id) VALUES (?, ?)", self._boot)
-            for sql, values in names.unsaved:
-                await db.execute(sql, values)
-            await db.executemany(INSERT_EVENT, rows)
-            await db.executemany("INSERT INTO session_start (number) VALUES (?)", starts)
-            await db.executemany(
-                "INSERT OR REPLACE INTO snapshot (name, version, number, state) VALUES (?, ?, ?, ?)",
-                [(name, *snapshot) for name, snapshot in snapshots.items()],
-            )
-            await db.execute("COMMIT")
-        except BaseException:
-            if db.in_transaction:
-                await db.execute("ROLLBACK")
-            raise
-        names.unsaved.clear()
+    def _rows_are_due(self) -> bool:
+        return len({each.place for each in self.history.closed if each.tier is MINUTE}) >= MINUTES_AT_ONCE
 
     def _note_problem(self, problem: str) -> None:
         if problem != self.problem:
             log.error("history is not being kept: %s (%s)", problem, self.path)
         self.problem = problem
+        self._failures += 1
+        if self._failures == TOLD_AFTER:
+            self._facts.append(HistoryPaused(problem))
+
+    def _note_success(self) -> None:
+        if self.problem is not None:
+            log.warning("history is being kept again (%d events were lost)", self.lost)
+        if self._failures >= TOLD_AFTER:
+            self._facts.append(self._waiting.told())
+        self.problem, self._failures = None, 0
 
     async def close(self) -> None:
         """Commit and let go of the file."""
-        await self.commit()
+        await asyncio.shield(asyncio.ensure_future(self._commit_in_turn(last=True)))
         await self._disconnect()
-        self._release_lock()
+        self._lock.release()
 
     async def _disconnect(self) -> None:
-        db, self._db = self._db, None
+        db, self._db, self._sweeper = self._db, None, None
         if db is not None:
             await db.close()
-
-    def _take_lock(self) -> None:
-        try:
-            import fcntl
-        except ImportError:  # not in every Venus image; a second writer then fails on the first number it reuses
-            return
-        lock_path = str(self.path) + ".lock"
-        try:
-            self._lock = open(lock_path, "w", encoding="ascii")
-        except OSError as error:
-            raise StorageError("cannot write beside the database {}: {}".format(self.path, error.strerror)) from None
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            self._release_lock()
-            raise StorageError("another dbus-btbattery is writing to {}".format(self.path)) from None
-
-    def _release_lock(self) -> None:
-        lock, self._lock = self._lock, None
-        if lock is not None:
-            lock.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import TracebackType
-from typing import AsyncIterator, List, Optional, Tuple, Type
+from typing import AsyncIterator, List, Optional, Tuple, Type, TypeVar
 
 import aiosqlite
 
@@ -16,30 +16,33 @@ _CHUNK = 1000
 READING_KIND = 1
 """The id of ReadingTaken in every database, see migration 0001."""
 
+R = TypeVar("R", bound="EventReader")
+
 
 class EventReader:
     """A read-only connection of its own; use as ``async with await EventReader.open(path) as reader``."""
 
-    def __init__(self, db: aiosqlite.Connection, path: Path, names: Dictionaries) -> None:
+    def __init__(self, db: aiosqlite.Connection, path: Path, names: Dictionaries, format: int) -> None:
         self._db = db
+        self._format = format
         self._path = path
         self._names = names
 
     @classmethod
-    async def open(cls, path: Path) -> EventReader:
+    async def open(cls: Type[R], path: Path) -> R:
         """Raises :class:`StorageError` when there is no database of ours at *path*."""
-        exists = check_file(path)
-        if not exists or await inspect(path) == 0:
+        format = await inspect(path) if check_file(path) else 0
+        if not format:
             found = "is empty" if path.exists() else "does not exist; give another path with --database"
             raise StorageError("the database {} {}".format(path, found))
         db = await connect(path, read_only=True)
         try:
-            return cls(db, path, await Dictionaries.load(db, path))
+            return cls(db, path, await Dictionaries.load(db, path), format)
         except BaseException:
             await db.close()
             raise
 
-    async def __aenter__(self) -> EventReader:
+    async def __aenter__(self: R) -> R:
         return self
 
     async def __aexit__(
@@ -70,6 +73,14 @@ class EventReader:
             if not rows:
                 return
 
+    async def event_from(self, number: int) -> Optional[Event]:
+        """The first event at or after *number*. Raises as :meth:`events`."""
+        rows = await fetch_all(
+            self._db, self._path, SELECT_EVENTS + " WHERE number >= ? ORDER BY number LIMIT 1", (number,)
+        )
+        self._names = await Dictionaries.load(self._db, self._path)
+        return self._event(RowReader(self._names), tuple(rows[0])) if rows else None
+
     def _event(self, reader: RowReader, row: Row) -> Event:
         try:
             return reader.event(row)
@@ -93,9 +104,8 @@ class EventReader:
 
         A boot that began with a wrong clock is dated by the last time that its clock was set.
         """
-        offsets = {segment.boot: segment.wall_offset_us for segment in self._names.clock}
         ranges = []
-        for boot, offset_us in sorted(offsets.items()):
+        for boot, offset_us in sorted(self._names.offsets_us.items()):
             start = await self.number_at(boot, max(0, since_us - offset_us) if since_us is not None else 0)
             end_of_boot = await self.number_at(boot + 1, 0)
             stop = end_of_boot if until_us is None else await self.number_at(boot, max(0, until_us - offset_us))

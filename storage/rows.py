@@ -49,6 +49,8 @@ class Dictionaries:
     def __init__(self) -> None:
         self.kinds: Dict[str, int] = {}
         self.sources: Dict[Source, int] = {}
+        self.batteries: Dict[str, int] = {}
+        """As rows of the history name them."""
         self.clock: List[ClockSegment] = []
         self._starts: List[int] = []
         self.unsaved: List[Statement] = []
@@ -56,7 +58,7 @@ class Dictionaries:
     def copy(self) -> Dictionaries:
         """The same names, nothing unsaved."""
         other = Dictionaries()
-        other.kinds, other.sources = dict(self.kinds), dict(self.sources)
+        other.kinds, other.sources, other.batteries = dict(self.kinds), dict(self.sources), dict(self.batteries)
         other.clock, other._starts = list(self.clock), list(self._starts)
         return other
 
@@ -73,6 +75,11 @@ class Dictionaries:
         loaded._starts = [segment.from_number for segment in loaded.clock]
         return loaded
 
+    async def load_batteries(self, db: aiosqlite.Connection, path: Path) -> None:
+        """Those of the history, which databases of version 0.1 and 0.2 do not have. Raises :class:`StorageError`."""
+        rows = await fetch_all(db, path, "SELECT name, id FROM battery")
+        self.batteries = {row[0]: row[1] for row in rows}
+
     def kind_id(self, name: str) -> int:
         """The number of a kind, a new one if need be."""
         if name not in self.kinds:
@@ -88,6 +95,18 @@ class Dictionaries:
             sql = "INSERT INTO source (id, battery, protocol) VALUES (?, ?, ?)"
             self.unsaved.append((sql, (self.sources[source], battery, protocol)))
         return self.sources[source]
+
+    def battery_id(self, battery: str) -> int:
+        """The number of a battery in the history, a new one if need be."""
+        if battery not in self.batteries:
+            self.batteries[battery] = max(self.batteries.values(), default=0) + 1
+            self.unsaved.append(("INSERT INTO battery (id, name) VALUES (?, ?)", (self.batteries[battery], battery)))
+        return self.batteries[battery]
+
+    @property
+    def offsets_us(self) -> Dict[int, int]:
+        """By boot: what to add to uptime to get the wall time. The last setting of a boot's clock dates all of it."""
+        return {segment.boot: segment.wall_offset_us for segment in self.clock}
 
     def wall_drift_us(self, event: Event) -> int:
         """The drift of *event* from its clock segment; a new segment when boot or clock changed."""

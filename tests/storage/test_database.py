@@ -98,10 +98,10 @@ async def test_a_later_migration_is_applied_to_an_old_file(tmp_path, more_migrat
     """A database of an older program is brought forward and keeps its events."""
     path = tmp_path / "log.db"
     await write_log(path, some_events(3))
-    (more_migrations / "0002_later.sql").write_text("CREATE TABLE later (a INTEGER);\n", encoding="utf-8")
+    (more_migrations / "0003_later.sql").write_text("CREATE TABLE later (a INTEGER);\n", encoding="utf-8")
     await write_log(path, some_events(1, first=4))
     assert query(path, "SELECT count(*) FROM later") == [(0,)]
-    assert query(path, "SELECT number, name FROM migration")[-1] == (2, "0002_later")
+    assert query(path, "SELECT number, name FROM migration")[-1] == (3, "0003_later")
     assert await read_log(path) == some_events(4)
 
 
@@ -114,12 +114,12 @@ async def test_a_broken_migration_leaves_no_trace(tmp_path, more_migrations, exi
     path = tmp_path / "log.db"
     if exists:
         await write_log(path, some_events(3))
-    (more_migrations / "0002_broken.sql").write_text(BROKEN, encoding="utf-8")
+    (more_migrations / "0003_broken.sql").write_text(BROKEN, encoding="utf-8")
     assert "table event already exists" in await refusal(path)
-    assert query(path, "SELECT number FROM migration") == [(1,)]
+    assert query(path, "SELECT number FROM migration") == [(1,), (2,)]
     assert query(path, "SELECT count(*) FROM sqlite_master WHERE name = 'half'") == [(0,)]
     assert set_aside_files(tmp_path) == []
-    (more_migrations / "0002_broken.sql").unlink()
+    (more_migrations / "0003_broken.sql").unlink()
     assert await read_log(path) == (some_events(3) if exists else [])
 
 
@@ -127,7 +127,7 @@ async def test_a_migration_that_breaks_a_rule_of_the_data_is_no_damage(tmp_path,
     """A faulty migration must not cost the history: the file stays where it is."""
     path = tmp_path / "log.db"
     await write_log(path, some_events(3))
-    (more_migrations / "0002_broken.sql").write_text("INSERT INTO kind VALUES (1, 'again');\n", encoding="utf-8")
+    (more_migrations / "0003_broken.sql").write_text("INSERT INTO kind VALUES (1, 'again');\n", encoding="utf-8")
     await try_to_open(path)
     assert set_aside_files(tmp_path) == []
 
@@ -136,7 +136,7 @@ async def test_a_migration_while_somebody_writes_is_put_off(tmp_path, more_migra
     """A lock held by another program makes the step fail before anything is changed."""
     path = tmp_path / "log.db"
     await write_log(path, some_events(3))
-    (more_migrations / "0002_later.sql").write_text("CREATE TABLE later (a INTEGER);\n", encoding="utf-8")
+    (more_migrations / "0003_later.sql").write_text("CREATE TABLE later (a INTEGER);\n", encoding="utf-8")
     db = await connect(path)
     await db.execute("PRAGMA busy_timeout=0")
     with closing(sqlite3.connect(str(path))) as other:
@@ -144,7 +144,7 @@ async def test_a_migration_while_somebody_writes_is_put_off(tmp_path, more_migra
         with pytest.raises(sqlite3.OperationalError, match="locked"):
             await migrate(db, path, 0)
     await db.close()
-    assert query(path, "SELECT max(number) FROM migration") == [(1,)]
+    assert query(path, "SELECT max(number) FROM migration") == [(2,)]
 
 
 async def make_newer(path):

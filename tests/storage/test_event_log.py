@@ -150,17 +150,18 @@ async def test_an_event_cannot_be_changed(tmp_path, column):
 
 
 async def test_only_readings_can_be_deleted(tmp_path):
-    """Retention may take raw readings; the database refuses it everything else."""
+    """Retention may take raw readings and rejected frames; the database refuses it everything else."""
+    raw = ("ReadingTaken", "FrameRejected")
     path = tmp_path / "log.db"
     events = [event(n, fact) for n, fact in enumerate(all_facts(), 1)]
     await write_log(path, events)
     for one in events:
-        if kind_of(one.fact) == "ReadingTaken":
+        if kind_of(one.fact) in raw:
             query(path, "DELETE FROM event WHERE number = ?", (one.number,))
             continue
         with pytest.raises(sqlite3.IntegrityError, match="only raw readings may be deleted"):
             query(path, "DELETE FROM event WHERE number = ?", (one.number,))
-    assert await read_log(path) == [one for one in events if kind_of(one.fact) != "ReadingTaken"]
+    assert await read_log(path) == [one for one in events if kind_of(one.fact) not in raw]
 
 
 @pytest.mark.parametrize("seed", range(10))

@@ -5,6 +5,7 @@ import sqlite3
 import pytest
 
 import storage.event_log
+import storage.waiting
 from core.events import TaskFailed
 from storage.database import StorageError
 from storage.event_log import EventLog
@@ -116,8 +117,9 @@ async def test_new_names_survive_a_failed_commit(tmp_path):
 
 async def test_memory_is_bounded(tmp_path, monkeypatch):
     """Beyond the bound the newest events are lost and counted; what waited is stored."""
-    assert storage.event_log.MAX_PENDING == 8_000
-    monkeypatch.setattr(storage.event_log, "MAX_PENDING", 10)
+    assert (storage.waiting.MAX_PENDING, storage.waiting.RESERVED) == (8_000, 500)
+    monkeypatch.setattr(storage.waiting, "MAX_PENDING", 12)
+    monkeypatch.setattr(storage.waiting, "RESERVED", 2)
     path = tmp_path / "log.db"
     log = await open_log(path)
     await ReadOnlyDisk().begin(log)
@@ -148,11 +150,11 @@ async def test_closing_while_the_disk_refuses_does_not_fail(tmp_path):
 async def test_a_start_that_cannot_use_the_file_is_one_line(tmp_path, monkeypatch):
     """What SQLite cannot do at a start is told with the path."""
 
-    async def full(*_):
-        raise sqlite3.OperationalError("database or disk is full")
+    async def locked(*_):
+        raise sqlite3.OperationalError("database is locked")
 
-    monkeypatch.setattr(storage.event_log, "migrate", full)
-    with pytest.raises(StorageError, match=r"cannot use the database .*log.db: database or disk is full"):
+    monkeypatch.setattr(storage.event_log, "migrate", locked)
+    with pytest.raises(StorageError, match=r"cannot use the database .*log.db: database is locked"):
         await EventLog.open(tmp_path / "log.db")
 
 
@@ -366,6 +368,6 @@ async def test_history_of_a_newer_program_does_not_keep_a_battery_away(tmp_path,
     query(path, "INSERT INTO event SELECT 4, boot, uptime_us, 0, kind, 99, NULL, '{}' FROM event WHERE number = 1")
     log = await open_log(path, uptime_us=10**9)
     assert len(await log.facts_since(0)) < 4
-    assert ["some of the history cannot be read" in record.getMessage() for record in caplog.records] == [True]
+    assert sum("some of the history cannot be read" in record.getMessage() for record in caplog.records) == 1
     assert await log.facts_since(4) == []
     await log.close()
