@@ -63,7 +63,7 @@ def test_time_spent_balancing():
 
 
 def test_what_cannot_be_true_is_not_counted():
-    """A broken sense wire has no voltage and the battery no spread; an impossible charge and temperature are left out."""
+    """A broken sense wire has no voltage and the battery no spread; an what is impossible are left out."""
     history = folded(
         (1, pack_frame(soc_pct=101, temperatures_dc=(200, 30_000))), (1.1, cell_frame(3300, 3310, 0, 3305))
     )
