@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
-from attrs import asdict, field, fields, frozen
+from attrs import asdict, evolve, field, fields, frozen
 
 from core.limits.curves import Curve
 from core.limits.profile import ChargeProfile
@@ -60,6 +60,8 @@ class PlannedService:
     """Their places in the configuration, from 0."""
     controls: bool = False
     """Whether it tells Venus OS how hard to charge. Exactly one service may."""
+    monitors_cells: bool = False
+    """Whether it has the cell monitor. Of each battery exactly one service has, so that no alert comes twice."""
 
 
 @frozen
@@ -106,11 +108,11 @@ class Configuration:
         everything = tuple(range(len(self.batteries)))
         monitors = tuple(PlannedService(self.batteries[index].battery, (index,)) for index in everything)
         if self.topology == SEPARATE:
-            return monitors
+            return tuple(evolve(monitor, monitors_cells=True) for monitor in monitors)
         controls = not self.monitor_only
         if len(everything) == 1:
-            return (PlannedService(self.batteries[0].battery, everything, controls),)
-        whole = PlannedService("virtual_" + self.topology, everything, controls)
+            return (PlannedService(self.batteries[0].battery, everything, controls, monitors_cells=True),)
+        whole = PlannedService("virtual_" + self.topology, everything, controls, monitors_cells=True)
         return (whole, *(monitors if self.publish_members else ()))
 
     @property

@@ -12,8 +12,10 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence
 from attrs import evolve
 
 from core.battery import Battery
+from core.cell_alerts import CellAlerts, remembered_alerts
+from core.cell_monitor import AlertFact, CellMonitor
 from core.configuration import Configuration, configuration_from
-from core.events import Event, SessionEnded, SessionStarted, SettingChanged
+from core.events import AlertClosed, AlertOpened, Event, SessionEnded, SessionStarted, SettingChanged
 from core.limits.phases import ChargePhase
 from core.presence import Phase
 from core.service_view import LEFT, TICK_US, Publication, ServiceView, remembered_capacities
@@ -29,6 +31,7 @@ class LiveView:
         self._services: List[ServiceView] = []
         self._by_battery: Dict[str, Battery] = {}
         self._capacities_mah: Dict[str, int] = {}
+        self._alerts = CellAlerts()
         self._boot = 0
         self._uptime_s = 0
         self._next_tick_us: Optional[int] = None
@@ -41,11 +44,15 @@ class LiveView:
             return left
         self._uptime_s = event.uptime_us // TICK_US
         publications = self.advance(event.uptime_us)
+        self._alerts.fold(event)
         battery = self._by_battery.get(getattr(event.fact, "battery", ""))
         if isinstance(event.fact, SettingChanged):
             for service in self._services:
                 if service.key == event.fact.battery:
                     service.fold(event.fact)
+        elif isinstance(event.fact, (AlertOpened, AlertClosed)):
+            for monitor in self._monitors():
+                monitor.settle(event.fact.battery)
         elif battery is not None:
             battery.fold(event)
         if isinstance(event.fact, SessionEnded):
@@ -66,6 +73,13 @@ class LiveView:
             self._next_tick_us += TICK_US
         return publications
 
+    def take_proposals(self) -> List[AlertFact]:
+        """What should be recorded now, once: alerts that the last ticks opened or closed. A replay need not ask."""
+        return [fact for monitor in self._monitors() for fact in monitor.take_proposals()]
+
+    def _monitors(self) -> List[CellMonitor]:
+        return [service.monitor for service in self._services if service.monitor is not None]
+
     def service(self, name: str) -> Optional[ServiceView]:
         """A service by its bus name."""
         return next((service for service in self._services if service.name == name), None)
@@ -81,7 +95,7 @@ class LiveView:
         return {service.key: service.problem for service in self._services if service.problem is not None}
 
     def remembered(self) -> Dict[str, Any]:
-        """What must survive a restart besides settings, as plain JSON values."""
+        """What must survive a restart besides settings and alerts, as plain JSON values."""
         capacities = dict(self._capacities_mah)
         for name, battery in self._by_battery.items():
             if battery.pack is not None and battery.installed_mah:
@@ -96,6 +110,7 @@ class LiveView:
         configuration = configuration_from(dict(fact.configuration))
         batteries = [Battery(known) for known in configuration.batteries]
         self._capacities_mah = remembered_capacities(fact.remembered)
+        self._alerts = CellAlerts(remembered_alerts(fact.remembered))
         self._services = [
             ServiceView(
                 plan,
@@ -105,6 +120,7 @@ class LiveView:
                 index=index,
                 program=fact.program,
                 remembered=fact.remembered,
+                alerts=self._alerts,
             )
             for index, plan in enumerate(configuration.services)
         ]
@@ -124,21 +140,24 @@ class LiveView:
 
 
 class Remembered:
-    """What must survive a restart: a fold over settings, small enough to be saved with a commit."""
+    """What must survive a restart: a fold over settings and alerts, small enough to be saved with a commit."""
 
     def __init__(self, state: Optional[Mapping[str, Any]] = None) -> None:
         self._state: Dict[str, Any] = deepcopy(dict(state or {}))
+        self._alerts = CellAlerts(remembered_alerts(self._state))
+        self._state.pop("alerts", None)
 
     @property
     def state(self) -> Dict[str, Any]:
         """As plain JSON values; a copy, for an event must not change when the next setting is written."""
-        return deepcopy(self._state)
+        alerts = self._alerts.to_payload()
+        return {**deepcopy(self._state), **({"alerts": alerts} if alerts else {})}
 
     def fold(self, event: Event) -> bool:
         """Take in *event*; whether it changed anything."""
         fact = event.fact
         if not isinstance(fact, SettingChanged) or fact.setting in NOT_RESTORED:
-            return False
+            return self._alerts.fold(event)
         settings = self._state.setdefault("settings", {}).setdefault(fact.battery, {})
         changed = fact.setting not in settings or bool(settings[fact.setting] != fact.value)
         settings[fact.setting] = fact.value

@@ -118,6 +118,17 @@ _TYPES: Dict[str, PathType] = {
     "/Parallel/TotalBatteries": _COUNT,
     "/Parallel/ActiveBatteries": _COUNT,
     "/Parallel/BatteryCount": _COUNT,
+    "/CellMonitor/Statistics/MinVoltage": _CELL_VOLT,
+    "/CellMonitor/Statistics/MaxVoltage": _CELL_VOLT,
+    "/CellMonitor/Statistics/AvgVoltage": _CELL_VOLT,
+    "/CellMonitor/Statistics/MaxSpread": _CELL_VOLT,
+    "/CellMonitor/Statistics/LastUpdate": _UNIX_TIME,
+    "/CellMonitor/Alerts/Count": _COUNT,
+    "/CellMonitor/Alerts/Latest": _TEXT,
+    "/CellMonitor/BatteryCount": _COUNT,
+    "/CellMonitor/Data": _TEXT,
+    "/Settings/CellMonitor/SampleInterval": PathType("i", unit="s"),
+    "/Settings/CellMonitor/AlertThreshold": _CELL_VOLT,
     "/History/ChargeCycles": _COUNT,
     "/History/LowVoltageAlarms": _COUNT,
     "/History/HighVoltageAlarms": _COUNT,
@@ -185,4 +196,4 @@ def text_of(path: str, value: Value) -> str:
     if kind.wire == "d" and isinstance(value, float):
         decimals = kind.decimals if kind.text_decimals is None else kind.text_decimals
         return "{:.{}f}{}".format(value, decimals, kind.unit)
-    return str(value)
+    return str(value) + kind.unit

@@ -11,6 +11,8 @@ from core.alarms import BankAlarms, Levels
 from core.bank import Bank
 from core.bank_values import SOC_KEPT_S, BankValues, values_of
 from core.battery import Battery
+from core.cell_alerts import CellAlerts
+from core.cell_monitor import CellMonitor
 from core.configuration import SEPARATE, SINGLE, Configuration, PlannedService
 from core.events import SettingChanged
 from core.imbalance import Imbalances, ImbalanceWatch
@@ -95,6 +97,7 @@ class _Parts:
     def __init__(self, members: int) -> None:
         self.options, self.identity, self.link, self.values = _Part(), _Part(), _Part(), _Part()
         self.alarms, self.limits, self.time_to_soc, self.seed = _Part(), _Part(), _Part(), _Part()
+        self.cells = _Part()
         self.members = [_Part() for _ in range(members)]
         self.seed_members = [_Part() for _ in range(members)]
 
@@ -112,6 +115,7 @@ class ServiceView:
         index: int,
         program: str,
         remembered: Mapping[str, Any],
+        alerts: CellAlerts,
     ) -> None:
         if len(batteries) == 1 and configuration.topology != SEPARATE:
             configuration = evolve(configuration, topology=SINGLE)
@@ -134,6 +138,7 @@ class ServiceView:
             self.control = ChargeControl(self.bank, configuration, state, capacities_mah)
         self._alarms = BankAlarms(self.bank, configuration)
         self._imbalance = ImbalanceWatch(self.bank)
+        self.monitor: Optional[CellMonitor] = CellMonitor(self.bank, alerts) if plan.monitors_cells else None
         self._values: Optional[BankValues] = None
         self._read: Any = None
         self._state: Any = None
@@ -167,6 +172,8 @@ class ServiceView:
             self.instance = fact.value
         elif fact.setting == SELECTED_BATTERY and isinstance(fact.value, int):
             self.selected = fact.value
+        elif self.monitor is not None:
+            self.monitor.fold(fact)
 
     def leave(self) -> None:
         """It is off the bus: the next publication tells everything anew."""
@@ -183,6 +190,8 @@ class ServiceView:
         limits = self.control.tick(now_us) if self.control else None
         imbalances = self._imbalance.look(now_us)
         levels = self._alarms.levels(imbalances, self.control is not None and limits is None, now_us)
+        if self.monitor is not None:
+            self.monitor.look(now_us)
         # Victron's programs read the instance when a service joins and never again: with another one it joins anew.
         if self._on_bus and (phase is Phase.GONE or self.instance != self._joined_as):
             return self._leave_if_there(boot, uptime_s, phase)
@@ -212,7 +221,8 @@ class ServiceView:
         values = self._values
         allowed = None if limits is None else (limits.ccl_ma > 0, limits.dcl_ma > 0)
         ages_us = None if bank.whole else now_us
-        state = (read, ages_us, self._settings, levels, limits, imbalances, now_us // SLOW_US)
+        sampled = None if self.monitor is None else self.monitor.state
+        state = (read, ages_us, self._settings, levels, limits, imbalances, sampled, now_us // SLOW_US)
         if state == self._state:
             return _NOTHING  # most ticks: no news
         self._state = state
@@ -229,6 +239,8 @@ class ServiceView:
             every_us = max(SLOW_US, round(configuration.time_to_soc_cycles * configuration.poll_seconds * 1e6))
             key = (phases, now_us // every_us)
             changed.update(parts.time_to_soc.refresh(key, time_to_soc_items, configuration, values))
+        if self.monitor is not None:
+            changed.update(parts.cells.refresh(sampled, self.monitor.items))
         if len(members) > 1:
             changed.update(parts.seed.refresh((phases, imbalances), seed_bank_items, bank, imbalances))
             for member, part in zip(members, parts.seed_members):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Optional, Tuple
 
+from core.cell_monitor import SETTINGS, SETTINGS_BELOW, setting_value
 from core.events import SettingChanged
 from core.service_view import CUSTOM_NAME, SELECTED_BATTERY, ServiceView
 
@@ -26,6 +27,8 @@ def judge_write(service: ServiceView, path: str, value: Any) -> Verdict:
         return _custom_name(service, value)
     if path == "/Battery/Request/Id":
         return _selected(service, value)
+    if path.startswith(SETTINGS_BELOW):
+        return _of_cell_monitor(service, path[len(SETTINGS_BELOW) :], value)
     return NOT_WRITABLE, None
 
 
@@ -54,3 +57,16 @@ def _selected(service: ServiceView, value: Any) -> Verdict:
     if value == service.selected:
         return ACCEPTED, None
     return ACCEPTED, SettingChanged(service.key, SELECTED_BATTERY, int(value))
+
+
+def _of_cell_monitor(service: ServiceView, setting: str, value: Any) -> Verdict:
+    if service.monitor is None or setting not in SETTINGS:
+        return NOT_WRITABLE, None
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return NOT_WRITABLE, None
+    kept = setting_value(setting, value)
+    if kept is None:
+        return REFUSED, None
+    if kept == service.monitor.setting(setting):
+        return ACCEPTED, None
+    return ACCEPTED, SettingChanged(service.key, setting, kept)

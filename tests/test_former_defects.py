@@ -1,5 +1,6 @@
 """Defects of the program that this one succeeds, outside of charge control: each by the letter under which it is known
-(charge-control 7.1). B4 to B7, B9 and B11 to B14 are named where batteries, banks and limits are tested.
+(charge-control 7.1). B4 to B7, B9 and B11 to B14 are named where batteries, banks and limits are tested, M2 to M4 where
+the cell monitor and its alerts are tested.
 """
 
 import ast

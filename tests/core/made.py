@@ -8,6 +8,7 @@ import struct
 from attrs import evolve
 
 from core.battery import Battery
+from core.cell_alerts import CellAlerts
 from core.configuration import BatteryConfiguration, Configuration
 from core.events import Event, ReadingTaken, SessionStarted
 from core.protocols.base import Frame
@@ -110,7 +111,7 @@ def battery(*frames, at_s=0.0, configuration=KNOWN):
     return made
 
 
-def service(*batteries, configuration=CONFIGURATION, index=0, remembered=None, began_s=0.0):
+def service(*batteries, configuration=CONFIGURATION, index=0, remembered=None, began_s=0.0, alerts=None):
     """The service that stands for all of *batteries*, and is at place *index* of the configuration."""
     configuration = evolve(configuration, batteries=tuple(each.configuration for each in batteries))
     return ServiceView(
@@ -121,6 +122,7 @@ def service(*batteries, configuration=CONFIGURATION, index=0, remembered=None, b
         index=index,
         program="0.1.0",
         remembered=remembered or {},
+        alerts=alerts or CellAlerts(),
     )
 
 

@@ -168,7 +168,8 @@ def test_back_from_gone():
     """After GONE the service joins anew, with all its items, and the link's alarm clears a minute later."""
     back = [(1000.5, reading(basic())), (1000.6, reading(cells()))]
     later = [(at_s + again, fact) for again in range(10, 70, 10) for at_s, fact in back]
-    joined, cleared = after_join(*back, *later, until_s=1062)[-2:]
+    after = [p for p in after_join(*back, *later, until_s=1062) if p.uptime_s > 1000 and "/Alarms/BmsCable" in p.items]
+    joined, cleared = after
     assert outline([joined, cleared]) == [(1001, "LIVE", JOINED), (1061, "LIVE", CHANGED)]
     assert joined.items["/Alarms/BmsCable"] == 2
     assert cleared.items == {"/Alarms/BmsCable": 0}

@@ -120,12 +120,13 @@ def full_battery():
 
 
 def shown(made, phase=LIVE, now_s=0.0, configuration=CONFIGURATION, index=0, settings=()):
-    """The items with which the service of *made* joins in *phase*."""
+    """The items with which the service of *made* joins in *phase*, but for its cell monitor (test_cell_monitor)."""
     view = service(made, configuration=configuration, index=index)
     for setting, value in settings:
         view.fold(SettingChanged(BATTERY, setting, value))
     in_phase(view.bank, phase)
-    return view.evaluate(1, int(now_s * 1e6)).items
+    items = view.evaluate(1, int(now_s * 1e6)).items
+    return {path: value for path, value in items.items() if "/CellMonitor/" not in path}
 
 
 def live(connected, online, information, cable, state=9):

@@ -1,5 +1,6 @@
 """A service over time: who joins and when, who carries limits, and that nothing outlives its reading but what may."""
 
+import json
 import re
 
 import pytest
@@ -190,14 +191,19 @@ HELD = re.compile(
 IDENTITY = re.compile(
     "/(Mgmt/.*|DeviceInstance|Product(Id|Name)|(Custom|Device)Name|(Firmware|Hardware)Version|Serial|ErrorCode"
     "|System/NrOfBatteries|System/Batteries(Series|Parallel)|Battery/Request/Id|Battery/[0-9]+/(Serial|FwVersion)"
-    "|Parallel/Battery/[^/]+/Name|Parallel/TotalBatteries)$"
+    "|Parallel/Battery/[^/]+/Name|Parallel/TotalBatteries|Settings/CellMonitor/.*)$"
 )
 PRESENCE = re.compile(
     "/(Connected|State|ConnectionInformation|System/NrOfModules.*|Io/.*|Alarms/BmsCable"
-    "|Parallel/(ActiveBatteries|BatteryCount))$"
+    "|Parallel/(ActiveBatteries|BatteryCount)|CellMonitor/(BatteryCount|Data|Alerts/.*))$"
 )
-"""Who is there: true of silence itself."""
+"""Who is there: true of silence itself; and alerts, which are open until a live battery says otherwise."""
 WHOLE = ("/Dc/0/Voltage", "/Dc/0/Power", "/Voltages/Sum", "/Voltages/Diff", "/System/MinCellVoltage")
+
+
+def measured_text(data):
+    """What is measured in ``/CellMonitor/Data``, without names and counts."""
+    return json.dumps([{**each, "cell_count": None} for each in json.loads(data)["batteries"].values()])
 
 
 def check_nothing_outlives(story, topology, live):
@@ -212,6 +218,7 @@ def check_nothing_outlives(story, topology, live):
     if not any(live):
         for path, value in items.items():
             assert value is None or any(kind.match(path) for kind in (HELD, IDENTITY, PRESENCE)), (path, value)
+        assert not re.search("[0-9]", measured_text(items["/CellMonitor/Data"]))
     volts = [sum(mvs) / 1000 for mvs in MEMBERS[: len(live)]]
     voltage_v, sum_v = items["/Dc/0/Voltage"], items["/Voltages/Sum"]
     if topology != PARALLEL and not all(live):

@@ -5,8 +5,9 @@ from attrs import evolve
 
 from core.configuration import PARALLEL, SERIES
 from core.events import SettingChanged
+from core.live import LiveView
 from core.writes import ACCEPTED, NOT_WRITABLE, REFUSED, judge_write
-from tests.core.made import BATTERY, CONFIGURATION, KNOWN, battery, service
+from tests.core.made import BATTERY, CONFIGURATION, KNOWN, battery, event, service, started
 
 
 def renamed(name):
@@ -91,6 +92,57 @@ def test_a_name_of_a_bank():
     """A bank has a name of its own, under its own identity."""
     expected = SettingChanged("virtual_series", "CustomName", "Cellar")
     assert judge_write(bank_of_two(SERIES), "/CustomName", "Cellar") == (ACCEPTED, expected)
+
+
+INTERVAL, THRESHOLD = "/Settings/CellMonitor/SampleInterval", "/Settings/CellMonitor/AlertThreshold"
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "code", "kept"),
+    [
+        (INTERVAL, 10, ACCEPTED, 10),
+        (INTERVAL, 3600.0, ACCEPTED, 3600),
+        (INTERVAL, 60, ACCEPTED, None),
+        (INTERVAL, 60.0, ACCEPTED, None),
+        (INTERVAL, 9, REFUSED, None),
+        (INTERVAL, 3601, REFUSED, None),
+        (INTERVAL, 30.5, REFUSED, None),
+        (INTERVAL, float("nan"), REFUSED, None),
+        (INTERVAL, float("inf"), REFUSED, None),
+        (INTERVAL, True, NOT_WRITABLE, None),
+        (INTERVAL, "30", NOT_WRITABLE, None),
+        (INTERVAL, None, NOT_WRITABLE, None),
+        (THRESHOLD, 0.01, ACCEPTED, 0.01),
+        (THRESHOLD, 1, ACCEPTED, 1.0),
+        (THRESHOLD, 0.12345, ACCEPTED, 0.123),
+        (THRESHOLD, 0.2, ACCEPTED, None),
+        (THRESHOLD, 0.20000000298023224, ACCEPTED, None),
+        (THRESHOLD, 0, REFUSED, None),
+        (THRESHOLD, -1.0, REFUSED, None),
+        (THRESHOLD, 1.001, REFUSED, None),
+        (THRESHOLD, float("nan"), REFUSED, None),
+        (THRESHOLD, False, NOT_WRITABLE, None),
+        (THRESHOLD, "0.1", NOT_WRITABLE, None),
+        ("/Settings/CellMonitor/Nonsense", 60, NOT_WRITABLE, None),
+        ("/Settings/CellMonitor/", 60, NOT_WRITABLE, None),
+    ],
+)
+def test_settings_of_the_cell_monitor(path, value, code, kept):
+    """Within their range, in any number type; the present value is accepted and nothing new."""
+    fact = None if kept is None else SettingChanged("virtual_series", path.rpartition("/")[2], kept)
+    verdict = judge_write(bank_of_two(SERIES), path, value)
+    assert (code, fact) == verdict
+    assert fact is None or type(verdict[1].value) is type(kept)
+
+
+def test_a_monitor_beside_a_virtual_battery_has_no_cell_monitor():
+    """Its batteries are watched by the virtual one: nothing to be set."""
+    both = evolve(CONFIGURATION, topology=PARALLEL, publish_members=True, batteries=(KNOWN, evolve(KNOWN, battery="b")))
+    assert [plan.monitors_cells for plan in both.services] == [True, False, False]
+    view = LiveView()
+    view.fold(event(started(both)))
+    member = view.service("com.victronenergy.battery.b")
+    assert judge_write(member, INTERVAL, 30) == (NOT_WRITABLE, None)
 
 
 @pytest.mark.parametrize("path", ["/Soc", "/Io/AllowToCharge", "/Nonsense", "", "CustomName"])
