@@ -14,6 +14,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional
 from attrs import evolve
 
 from core import protocols
+from core.cell_alerts import Alert, remembered_alerts
 from core.events import (
     AlertClosed,
     AlertOpened,
@@ -133,7 +134,13 @@ class Redaction:
             kept["charge"] = {
                 key: self._by_battery(value) if isinstance(value, dict) else value for key, value in charge.items()
             }
+        alerts = remembered_alerts(remembered)
+        if alerts:
+            kept["alerts"] = [self._alert(alert).to_payload() for alert in alerts]
         return kept
+
+    def _alert(self, alert: Alert) -> Alert:
+        return evolve(alert, fact=self._only_battery(alert.fact))
 
     def _by_battery(self, values: Mapping[str, Any]) -> Dict[str, Any]:
         """*values* of batteries, or of strings of them with a blank in between."""

@@ -11,6 +11,8 @@ from typing import IO, Any, Dict, Iterator, Mapping, Optional
 from attrs import frozen
 
 from core import protocols
+from core.cell_alerts import alert_from
+from core.cell_monitor import SETTINGS, setting_value
 from core.configuration import configuration_from
 from core.events import (
     Event,
@@ -18,6 +20,7 @@ from core.events import (
     Fact,
     ReadingTaken,
     SessionStarted,
+    SettingChanged,
     event_from,
     kind_of,
     payload_of,
@@ -171,18 +174,34 @@ def _check(fact: Fact) -> None:
     """What the projections rely on, for a file that anybody may have edited. Raises :class:`ValueError`."""
     if isinstance(fact, SessionStarted):
         configuration_from(dict(fact.configuration))
-        for part in ("settings", "capacities_mah", "charge"):
-            if not isinstance(fact.remembered.get(part, {}), dict):
-                raise ValueError("what was remembered has {} of the wrong kind".format(part))
-        if not all(isinstance(values, dict) for values in fact.remembered.get("settings", {}).values()):
-            raise ValueError("what was remembered is not settings by battery")
-        names = [values.get(CUSTOM_NAME, "") for values in fact.remembered.get("settings", {}).values()]
-        if not all(isinstance(name, str) for name in names):
-            raise ValueError("a remembered name is no text")
+        _check_remembered(fact.remembered)
+    elif isinstance(fact, SettingChanged):
+        _check_setting(fact.setting, fact.value)
     elif isinstance(fact, ReadingTaken):
         assembler = protocols.find(fact.protocol).assembler()
         if frames_of(assembler.feed(fact.frame)) != [fact.frame]:
             raise ValueError("{} is no valid {} frame".format(fact.frame.hex() or "nothing", fact.protocol))
+
+
+def _check_remembered(remembered: Mapping[str, Any]) -> None:
+    for part, kind in (("settings", dict), ("capacities_mah", dict), ("charge", dict), ("alerts", list)):
+        if not isinstance(remembered.get(part, kind()), kind):
+            raise ValueError("what was remembered has {} of the wrong kind".format(part))
+    for values in remembered.get("settings", {}).values():
+        if not isinstance(values, dict):
+            raise ValueError("what was remembered is not settings by battery")
+        if not isinstance(values.get(CUSTOM_NAME, ""), str):
+            raise ValueError("a remembered name is no text")
+        for setting, value in values.items():
+            _check_setting(setting, value)
+    for alert in remembered.get("alerts", []):
+        alert_from(alert)
+
+
+def _check_setting(setting: str, value: Any) -> None:
+    if setting in SETTINGS and setting_value(setting, value) is None:
+        known = SETTINGS[setting]
+        raise ValueError("{} = {!r} is not within {:g} to {:g}".format(setting, value, known.low, known.high))
 
 
 class SessionWriter:

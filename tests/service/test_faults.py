@@ -10,7 +10,7 @@ import pytest
 from attrs import evolve
 
 from core.configuration import BatteryConfiguration, Configuration
-from core.events import Event, LinkEstablished, ReadingTaken, SessionStarted
+from core.events import Event, LinkEstablished, ReadingTaken, SessionStarted, SettingChanged
 from core.presence import Phase
 from core.service_view import Publication
 from service.bus import Bus
@@ -24,6 +24,11 @@ from tests.programs import LAUNCHER, ROOT, environment, run, running, stop, wait
 DEMO = ROOT / "service" / "sessions" / "demo-4s.jsonl"
 CONFIGURATION = Configuration((BatteryConfiguration("ble_1", "00:00:00:00:00:01"),)).to_payload()
 DAY_US = 86_400_000_000
+MOMENT = {"boot": 1, "uptime_us": 5, "wall_us": 5}
+ALERT = {
+    "battery": "ble_1", "alert": "imbalance", "spread_mv": 210, "threshold_mv": 200, "lowest_cell": 1,
+    "lowest_mv": 3200, "highest_cell": 2, "highest_mv": 3410, "opened": MOMENT, "closed": None,
+}  # fmt: skip
 
 
 class Full:
@@ -146,6 +151,15 @@ def test_sessions_of_two_boots_are_played_end_to_end(tmp_path):
         ({"remembered": {"capacities_mah": 5}}, "what was remembered has capacities_mah of the wrong kind"),
         ({"remembered": {"charge": []}}, "what was remembered has charge of the wrong kind"),
         ({"remembered": {"settings": {"ble_1": {"CustomName": 5}}}}, "a remembered name is no text"),
+        ({"remembered": {"alerts": {}}}, "what was remembered has alerts of the wrong kind"),
+        ({"remembered": {"alerts": [5]}}, "5 is no alert"),
+        ({"remembered": {"alerts": [{"battery": "ble_1"}]}}, "an alert does not say of which battery"),
+        ({"remembered": {"alerts": [{**ALERT, "spread_mv": 0.2}]}}, "an alert has spread_mv = 0.2"),
+        ({"remembered": {"alerts": [{**ALERT, "lowest_cell": True}]}}, "an alert has lowest_cell = True"),
+        ({"remembered": {"alerts": [{**ALERT, "opened": None}]}}, "an alert has no time"),
+        ({"remembered": {"alerts": [{**ALERT, "closed": {**MOMENT, "wall_us": 2**62}}]}}, "an alert has wall_us = "),
+        ({"remembered": {"settings": {"ble_1": {"SampleInterval": 5}}}}, "SampleInterval = 5 is not within 10 to 3600"),
+        ({"remembered": {"settings": {"ble_1": {"AlertThreshold": "x"}}}}, "'x' is not within 0.01 to 1"),
         ({"configuration": {**CONFIGURATION, "device_instance": float("inf")}}, "has device_instance = inf"),
         ({"configuration": {**CONFIGURATION, "product_id": float("nan")}}, "has product_id = nan"),
     ],
@@ -166,6 +180,9 @@ def test_odd_lines_are_refused(tmp_path):
     lines = _session(tmp_path / "t.jsonl", [begun]).read_text().splitlines()
     path.write_text("\n".join([*lines, "[" * 200_000]))
     assert "line 3: not JSON" in run("replay", path).stderr
+    setting = SettingChanged("ble_1", "AlertThreshold", 7)
+    _session(path, [begun, (1, 5, setting)])
+    assert "line 3: AlertThreshold = 7 is not within 0.01 to 1" in run("replay", path).stderr
     event = {**json.loads(lines[1]), "uptime_us": 10**30}
     path.write_text("\n".join([lines[0], json.dumps(event)]))
     assert "'uptime_us' is missing or not a whole number" in run("replay", path).stderr

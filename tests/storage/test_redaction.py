@@ -5,6 +5,8 @@ import json
 from core import protocols
 from core.configuration import BatteryConfiguration, Configuration
 from core.events import (
+    AlertClosed,
+    AlertOpened,
     FrameRejected,
     LinkEstablished,
     LinkLost,
@@ -212,6 +214,29 @@ async def test_what_is_remembered_of_a_former_battery(tmp_path):
         "capacities_mah": {"ble_000000000002": 280_000},
         "charge": {"absorbed_s": {"ble_000000000002": 5}},
     }
+
+
+async def test_remembered_alerts(tmp_path):
+    """Alerts keep their numbers and times under the stand-in of their battery; one that cannot be read goes."""
+    moment = {"boot": 1, "uptime_us": 5, "wall_us": 6}
+    alert = {
+        "battery": SECOND, "alert": "imbalance", "spread_mv": 210, "threshold_mv": 200, "lowest_cell": 1,
+        "lowest_mv": 3200, "highest_cell": 2, "highest_mv": 3410, "opened": moment, "closed": None,
+    }  # fmt: skip
+    remembered = {"settings": {}, "alerts": [{**alert, "of a later version": MAC}, {"battery": MAC}, alert]}
+    stored = [
+        SessionStarted("0.3.0", CONFIGURATION, remembered),
+        AlertClosed(SECOND, "imbalance", 12),
+        AlertOpened(FIRST, "imbalance", 210, 200, 1, 3200, 2, 3410),
+    ]
+    text, _, kept = await redacted(tmp_path, stored)
+    assert_no_trace(text)
+    second = {**alert, "battery": "ble_000000000002"}
+    assert kept[0].fact.remembered == {"settings": {}, "alerts": [second, second]}
+    assert [each.fact.battery for each in kept[1:]] == ["ble_000000000002", "ble_000000000001"]
+    view = LiveView()
+    shown = [publication for each in kept for publication in view.fold(each)]
+    assert_no_trace(repr(shown))
 
 
 async def test_what_was_not_remembered_is_not_invented(tmp_path):
