@@ -13,8 +13,9 @@ from adapters.battery_reader import BatteryReader
 from adapters.clock import Clock
 from adapters.dbus import BusService, SettingsClient, SettingsEntry
 from core import protocols
+from core.cell_alerts import closed_text, opened_text
 from core.configuration import Configuration
-from core.events import Fact, SessionEnded, SessionStarted, SettingChanged, TaskFailed
+from core.events import AlertOpened, Fact, SessionEnded, SessionStarted, SettingChanged, TaskFailed
 from core.live import LiveView, Remembered, carried_on, is_absorbing
 from core.publication import BUS_NAME_PREFIX
 from core.sequencer import Sequencer
@@ -210,6 +211,20 @@ class Daemon:
             now_us = self._clock.uptime_us()
             await self._clock.sleep((TICK_US - now_us % TICK_US) / 1e6)
             self._dispatch(self._view.advance(self._clock.uptime_us()))
+            self._record_alerts()
+
+    def _record_alerts(self) -> None:
+        """What the cell monitors found in the ticks that were just dispatched: shown from the next tick on."""
+        for fact in self._view.take_proposals():
+            if self._ended:
+                return
+            self.record(fact)
+            known = next(each for each in self._configuration.batteries if each.battery == fact.battery)
+            name = known.address or known.battery
+            if isinstance(fact, AlertOpened):
+                log.warning("%s", opened_text(fact, name))
+            else:
+                log.info("%s", closed_text(fact, name))
 
     async def _remind(self) -> None:
         while True:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Callable, Dict, List, Sequence, TextIO, Tuple
 
 from core.paths import Value, text_of
@@ -68,6 +69,7 @@ def service_lines(shown: ShownService) -> List[str]:
             texts["/Dc/0/Temperature"],
         ),
         *_cell_lines(items),
+        *_alert_lines(items),
         *_limit_lines(items),
         _INDENT
         + "charge {}  discharge {}  alarms: {}".format(
@@ -76,6 +78,14 @@ def service_lines(shown: ShownService) -> List[str]:
             ", ".join(raised_alarms(items)) or "none",
         ),
     ]
+
+
+def _alert_lines(items: Dict[str, Value]) -> List[str]:
+    """The alerts of the cell monitor that are open."""
+    data = items.get("/CellMonitor/Data")
+    alerts = json.loads(data)["recent_alerts"] if isinstance(data, str) else []
+    text = _INDENT + "ALERT  battery {battery_id}: {type} {spread:.3f}V (min {min:.3f}V, max {max:.3f}V)"
+    return [text.format(**alert) for alert in alerts if alert["closed"] is None]
 
 
 def _limit_lines(items: Dict[str, Value]) -> List[str]:

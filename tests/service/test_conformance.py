@@ -55,8 +55,11 @@ def test_a_service_conforms(name, bus, tmp_path):
     with running("run", *BANKS[name], *options):
         _on_bus(bus.address, service)
         counts, report = _check(
-            service, bus.address, "--writable", "/CustomName=s:Pantry", "--reject", "/CustomName=i:3"
-        )
+            service, bus.address, "--writable", "/CustomName=s:Pantry", "--reject", "/CustomName=i:3",
+            "--writable", "/Settings/CellMonitor/SampleInterval=i:30",
+            "--writable", "/Settings/CellMonitor/AlertThreshold=d:0.1",
+            "--reject", "/Settings/CellMonitor/AlertThreshold=d:-1",
+        )  # fmt: skip
     assert counts["FAIL"] == 0, report
     assert counts["PASS"] > 90
     assert "/Info/MaxChargeVoltage" in report
@@ -76,11 +79,12 @@ WRITTEN = [
     ("y", 7), ("b", True), ("n", -7), ("q", 7), ("i", 77), ("u", 77), ("x", 77), ("t", 77), ("d", 12.5), ("s", "x"),
     ("ai", []), ("as", ["x"]), ("a{sv}", [("k", ("i", 1))]),
 ]  # fmt: skip
-WRITABLE = {"/CustomName", "/Battery/Request/Id"}
+SETTINGS = {"/Settings/CellMonitor/SampleInterval", "/Settings/CellMonitor/AlertThreshold"}
+WRITABLE = {"/CustomName", "/Battery/Request/Id", *SETTINGS}
 
 
 def test_no_write_changes_what_is_read_only(bus, tmp_path):
-    """SetValue of every type on every published path: refused with 1, nothing moves, but for the two writable ones."""
+    """SetValue of every type on every published path: refused with 1, nothing moves, but for the writable ones."""
     with running("run", "sim:a", "--instance", "1", "--bus", bus.address, "--database", tmp_path / "log.db"):
         _on_bus(bus.address, SERVICE)
         client = RawBus(bus.address)

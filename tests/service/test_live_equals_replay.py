@@ -1,16 +1,20 @@
 """What the running program published is what a replay of its export publishes, byte for byte."""
 
+import asyncio
 import json
 import subprocess
 import sys
 
 import pytest
 
+from core.events import SettingChanged
 from tests.programs import ROOT, environment, run
+from tests.storage.logs import event, started, write_log
 
 RATE = 60
 RUN_S = 620
 STEP_AT_S = 300
+COUNT, DATA = "/CellMonitor/Alerts/Count", "/CellMonitor/Data"
 BATTERIES = ["sim:a?drop=60+45&drop=150+170&seed=3", "sim:b?cells=16&capacity=280&drop=100+400"]
 
 
@@ -50,6 +54,18 @@ def test_ten_minutes_of_a_series_bank(tmp_path):
     assert {line["service"] for line in published} == {"com.victronenergy.battery.virtual_series"}
     assert {"LIVE", "STALE", "LOST"} <= {line["phase"] for line in published}
     assert {line["items"].get("/Info/MaxChargeCurrent") == 0 for line in published} == {True, False}
+
+
+def test_ten_minutes_with_an_alert_of_the_cell_monitor(tmp_path):
+    """Settings of a former session, an alert that opens, dropouts and a clock step that moves its date."""
+    told = [SettingChanged("virtual_series", *each) for each in (("AlertThreshold", 0.01), ("SampleInterval", 10))]
+    former = [event(number, fact) for number, fact in enumerate([started(), *told], 1)]
+    asyncio.run(write_log(tmp_path / "log.db", former))
+    published = _published_alike(tmp_path, "series")
+    counts = [line["items"][COUNT] for line in published if COUNT in line["items"]]
+    assert counts[:2] == [0, 1]
+    dates = [json.loads(line["items"][DATA])["recent_alerts"] for line in published if DATA in line["items"]]
+    assert dates[-1][-1]["timestamp"] == next(alerts for alerts in dates if alerts)[-1]["timestamp"] - 3600
 
 
 def _published_alike(tmp_path, topology):
