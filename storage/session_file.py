@@ -8,13 +8,16 @@ import os
 from pathlib import Path
 from typing import IO, Any, Dict, Iterator, Mapping, Optional
 
-from attrs import frozen
+from attrs import asdict, frozen
 
 from core import protocols
 from core.cell_alerts import alert_from
 from core.cell_monitor import SETTINGS, setting_value
 from core.configuration import configuration_from
 from core.events import (
+    AlertClosed,
+    AlertOpened,
+    ClockStepped,
     Event,
     EventError,
     Fact,
@@ -177,6 +180,10 @@ def _check(fact: Fact) -> None:
         _check_remembered(fact.remembered)
     elif isinstance(fact, SettingChanged):
         _check_setting(fact.setting, fact.value)
+    elif isinstance(fact, (AlertOpened, AlertClosed, ClockStepped)):
+        for name, value in asdict(fact).items():
+            if isinstance(value, int) and not abs(value) < _LARGEST:
+                raise ValueError("{!r} is too large".format(name))
     elif isinstance(fact, ReadingTaken):
         assembler = protocols.find(fact.protocol).assembler()
         if frames_of(assembler.feed(fact.frame)) != [fact.frame]:

@@ -1,9 +1,10 @@
 """Alerts of the cell monitor: one per incident, newest first, from recorded events alone, and over restarts."""
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.cell_alerts import MAX_CLOSED, remembered_alerts
+from core.cell_alerts import MAX_CLOSED, alert_from, closed_text, remembered_alerts
 from core.cell_monitor import ALERT_THRESHOLD, SAMPLE_INTERVAL
 from core.configuration import PARALLEL, SEPARATE, SERIES, SINGLE
 from core.events import AlertClosed, AlertOpened, LinkLost, SettingChanged
@@ -194,6 +195,43 @@ def test_alerts_change_no_limit():
     (warned, limits), (quiet, others) = rest(0.1), rest(0.3)
     assert (warned, quiet) == (True, False)
     assert limits == others and "/Info/MaxChargeVoltage" in limits
+
+
+MOMENT = {"boot": 1, "uptime_us": 5, "wall_us": 1_600_000}
+ALERT = {
+    "battery": "ble_1",
+    "alert": "imbalance",
+    "spread_mv": 210,
+    "threshold_mv": 200,
+    "lowest_cell": 1,
+    "lowest_mv": 3200,
+    "highest_cell": 2,
+    "highest_mv": 3410,
+    "opened": MOMENT,
+    "closed": None,
+}
+
+
+def test_an_alert_and_its_payload():
+    """There and back, open or over; a key of a later version is passed over."""
+    for payload in (ALERT, {**ALERT, "closed": {**MOMENT, "boot": 2}}):
+        assert alert_from({**payload, "later": 1}).to_payload() == payload
+    assert closed_text(AlertClosed("ble_1", "imbalance", 12), "x") == "Battery x: Imbalance over, 0.012V now"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"battery": None}, {"alert": 5}, {"spread_mv": 0.2}, {"lowest_cell": True}, {"highest_mv": 2**62},
+        {"opened": None}, {"opened": {}}, {"closed": 5}, {"closed": {**MOMENT, "wall_us": "5"}},
+    ],
+)  # fmt: skip
+def test_what_is_no_alert(change):
+    """It is said what is wrong; of what was remembered the others are kept."""
+    with pytest.raises(ValueError, match=r" is no |an alert (has|does not)"):
+        alert_from({**ALERT, **change})
+    assert remembered_alerts({"alerts": [{**ALERT, **change}, 5, ALERT]}) == (alert_from(ALERT),)
+    assert remembered_alerts({"alerts": 5}) == remembered_alerts({}) == ()
 
 
 moves = st.lists(

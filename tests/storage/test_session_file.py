@@ -10,7 +10,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.events import FrameRejected, SettingChanged, UnknownFact, event_from, kind_of, payload_of, version_of
+from core.events import (
+    AlertClosed,
+    ClockStepped,
+    FrameRejected,
+    SettingChanged,
+    UnknownFact,
+    event_from,
+    kind_of,
+    payload_of,
+    version_of,
+)
 from storage.database import StorageError
 from storage.session_file import SessionHeader, SessionReader, SessionWriter, event_line, header_line
 from tests.storage.logs import BATTERY, CONFIGURATION, all_facts, event, reading, some_events, started
@@ -160,6 +170,17 @@ BAD_EVENTS = [
     (line(2, version=2), "event 2: ReadingTaken of version 2 was written by a newer program (this one reads up to 1)"),
     (line(2, payload=payload(frame="0g")), "event 2: 'frame' is not hex"),
     (line(2, payload=payload(frame=5)), "event 2: 'frame' is of the wrong type"),
+    (line(2, ClockStepped(2**62)), "'step_us' is too large"),
+    (line(2, AlertClosed(BATTERY, "imbalance", -(10**400))), "'spread_mv' is too large"),
+    (line(2, SettingChanged(BATTERY, "SampleInterval", 9)), "SampleInterval = 9 is not within 10 to 3600"),
+    (line(2, started(remembered={"alerts": {}})), "what was remembered has alerts of the wrong kind"),
+    (line(2, started(remembered={"settings": {BATTERY: 5}})), "what was remembered is not settings by battery"),
+    (line(2, started(remembered={"settings": {BATTERY: {"CustomName": 5}}})), "a remembered name is no text"),
+    (
+        line(2, started(remembered={"settings": {BATTERY: {"CustomName": "", "AlertThreshold": "x"}}})),
+        "AlertThreshold = 'x' is not within 0.01 to 1",
+    ),
+    (line(2, started(remembered={"alerts": [5]})), "5 is no alert"),
 ]
 
 
