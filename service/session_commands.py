@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Optional
 
@@ -11,24 +10,16 @@ from config.addresses import RecordedAddress, parse_address
 from config.options import ConfigError
 from service import PROGRAM, VERSION
 from service.plan import default_database
+from service.times import parse_time
 from storage.event_reader import EventReader
 from storage.session_export import Selection, export_session
 
 
-def parse_time(text: Optional[str]) -> Optional[int]:
-    """ISO 8601 in UTC as µs since 1970. Raises :class:`ConfigError`."""
-    if text is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(text[:-1] + "+00:00" if text.endswith("Z") else text)
-    except ValueError:
-        raise ConfigError("{!r} is no time like 2026-11-22T15:30 (UTC)".format(text)) from None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=timezone.utc)
-    return int(moment.timestamp() * 1_000_000)
+def _time(text: Optional[str]) -> Optional[int]:
+    return None if text is None else parse_time(text)
 
 
-def _battery(text: Optional[str]) -> Optional[str]:
+def battery_named(text: Optional[str]) -> Optional[str]:
     """A battery as events name it, from that name or from an address."""
     if text is None or text.startswith(("ble_", "sim_")):
         return text
@@ -40,7 +31,7 @@ def _battery(text: Optional[str]) -> Optional[str]:
 
 async def export_command(arguments: Namespace) -> int:
     """Write one session file."""
-    selection = Selection(parse_time(arguments.since), parse_time(arguments.until), _battery(arguments.battery))
+    selection = Selection(_time(arguments.since), _time(arguments.until), battery_named(arguments.battery))
     database = Path(arguments.database) if arguments.database else default_database(in_process=False)
     writer = "{} {}".format(PROGRAM, VERSION)
     async with await EventReader.open(database) as reader:
