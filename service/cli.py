@@ -69,9 +69,7 @@ def _dispatch(parsed: argparse.Namespace, clock: Any) -> int:
 
         return asyncio.run(run_command(parsed, clock))
     if parsed.command == "replay":
-        from service.replay import replay_command
-
-        return asyncio.run(_until_sigterm(replay_command(parsed), stopped=0))
+        return _replay(parsed)
     if parsed.command == "session":
         from service.session_commands import export_command
 
@@ -85,6 +83,16 @@ def _dispatch(parsed: argparse.Namespace, clock: Any) -> int:
     from service.check import check_command
 
     return check_command(parsed)
+
+
+def _replay(parsed: argparse.Namespace) -> int:
+    if parsed.compare:
+        from service.compare import compare_command
+
+        return compare_command(parsed)
+    from service.replay import replay_command
+
+    return asyncio.run(_until_sigterm(replay_command(parsed), stopped=0))
 
 
 async def _until_sigterm(command: Awaitable[int], *, stopped: int) -> int:
@@ -176,6 +184,10 @@ def _add_batteries(command: argparse.ArgumentParser) -> None:
             letter, "--" + topology, dest="topology", action="store_const", const=topology,
             help="the batteries are one virtual battery in " + topology,
         )  # fmt: skip
+    _add_options(command)
+
+
+def _add_options(command: Any) -> None:
     command.add_argument("--config", help="configuration file; default: config.ini beside the program")
     command.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", help="an option, over every file; may be repeated"
@@ -203,7 +215,15 @@ def _add_replay(commands: Any) -> None:
     replay.add_argument("--speed", type=_speed, help="1, N or max; default: 1 with --bus, else max")
     replay.add_argument("--bus", help="also publish: session, system, private, or an address")
     replay.add_argument("--instance", type=_instance, help="DeviceInstance instead of the recorded one")
-    replay.add_argument("--print", action="store_true", help="write each publication as one JSON line")
+    replay.add_argument(
+        "--print",
+        action="store_true",
+        help="write each publication, or with --compare each difference, as one JSON line",
+    )
+    replay.add_argument(
+        "--compare", action="store_true", help="tell only what would have been different with --config and --set"
+    )
+    _add_options(replay)
 
 
 def _add_session(commands: Any) -> None:

@@ -117,6 +117,8 @@ class Replay:
 
 async def replay_command(arguments: Namespace) -> int:
     """Replay one file."""
+    if arguments.config or arguments.set:
+        raise ConfigError("a replay goes by the recorded options: --config and --set are for --compare")
     reader = SessionReader(Path(arguments.file))
     publishing = arguments.bus is not None
     speed = _speed(arguments.speed, publishing)
