@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from types import TracebackType
 from typing import AsyncIterator, List, Optional, Tuple, Type, TypeVar
 
 import aiosqlite
+from attrs import frozen
 
 from core.events import Event, EventError
 from storage.database import StorageError, check_file, connect, fetch_all, fetch_number, fetch_one, inspect
@@ -17,6 +19,39 @@ READING_KIND = 1
 """The id of ReadingTaken in every database, see migration 0001."""
 
 R = TypeVar("R", bound="EventReader")
+
+
+_SPAN = """
+SELECT first.boot, first.uptime_us, last.uptime_us, last.kind = {kind}
+FROM event AS first, event AS last
+WHERE first.number = ? AND last.number = (SELECT max(number) FROM event WHERE number < ? AND number >= ?)
+"""
+
+
+@frozen
+class RecordedSession:
+    """One run of the program as the log has it: numbers [start, stop), uptimes of its first and last event."""
+
+    start: int
+    stop: int
+    boot: int
+    first_us: int
+    last_us: int
+    ended: bool
+    """Whether the last event is its end; else it was killed, or still runs."""
+    wall_offset_us: int
+    """To be added to an uptime. A boot that began with a wrong clock is dated by the last time that it was set."""
+
+    def uptime_at(self, wall_us: int) -> Optional[int]:
+        """The uptime in µs at which it was *wall_us*, if that is known to lie in this session.
+
+        Known is a session up to the whole second of its last event, and not from the moment on at which it ended.
+        """
+        uptime_us = wall_us - self.wall_offset_us
+        if uptime_us < self.first_us:
+            return None
+        known = uptime_us < self.last_us if self.ended else uptime_us // 1_000_000 <= self.last_us // 1_000_000
+        return uptime_us if known else None
 
 
 class EventReader:
@@ -122,6 +157,30 @@ class EventReader:
         """The number of the SessionStarted in force at event *number*."""
         sql = "SELECT max(number) FROM session_start WHERE number <= ?"
         return await fetch_number(self._db, self._path, sql, (number,))
+
+    async def sessions(self) -> AsyncIterator[RecordedSession]:
+        """Every session that has a beginning, the newest first."""
+        offsets = {segment.boot: segment.wall_offset_us for segment in self._names.clock}
+        sql = "SELECT number FROM session_start ORDER BY number DESC"
+        starts = [int(row[0]) for row in await fetch_all(self._db, self._path, sql)]
+        _, stop = await self._bounds()
+        for start in starts:
+            sql = _SPAN.format(kind=self._names.kinds.get("SessionEnded", 0))
+            row = await fetch_one(self._db, self._path, sql, (start, stop, start))
+            assert row is not None  # only readings can be deleted
+            boot, first_us, last_us, ended = (int(value) for value in row)
+            yield RecordedSession(start, stop, boot, first_us, last_us, bool(ended), offsets[boot])
+            stop = start
+
+    async def readings_deleted_below(self) -> int:
+        """Retention has deleted the raw readings with a smaller number; 0: none."""
+        kind = self._names.kinds.get("ReadingsDeleted")
+        if kind is None:
+            return 0
+        sql = "SELECT payload FROM event WHERE kind = ? ORDER BY number DESC LIMIT 1"
+        row = await fetch_one(self._db, self._path, sql, (kind,))
+        assert row is not None  # a kind is stored with its first event
+        return int(json.loads(row[0])["below_number"])
 
     async def _bounds(self) -> Tuple[int, int]:
         lowest = await fetch_number(self._db, self._path, "SELECT min(number) FROM event")

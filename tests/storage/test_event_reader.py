@@ -5,7 +5,7 @@ import random
 import pytest
 
 import storage.event_reader
-from core.events import ClockStepped, LinkLost, SessionEnded, SettingChanged
+from core.events import ClockStepped, LinkLost, ReadingsDeleted, SessionEnded, SettingChanged
 from core.sequencer import Sequencer
 from storage.database import StorageError
 from storage.event_reader import EventReader
@@ -240,3 +240,49 @@ async def test_a_reader_understands_what_is_committed_after_it_was_opened(tmp_pa
             assert [one async for one in reader.events()] == [*some_events(2), later]
     finally:
         await log.close()
+
+
+async def _sessions(path):
+    async with await EventReader.open(path) as reader:
+        return [session async for session in reader.sessions()]
+
+
+async def test_sessions_newest_first(tmp_path):
+    """Each with where it begins and ends, whether it was ended, and how its boot is dated."""
+    path = tmp_path / "log.db"
+    facts = [(10, started()), (12, reading(1)), (20, SessionEnded("stopped")), (30, started()), (31, reading(2))]
+    await write_log(path, [event(n, fact, uptime_us=at_s * SECOND_US) for n, (at_s, fact) in enumerate(facts, 1)])
+    newest, oldest = await _sessions(path)
+    assert (oldest.start, oldest.stop, oldest.first_us, oldest.last_us, oldest.ended) == (
+        1, 4, 10 * SECOND_US, 20 * SECOND_US, True,
+    )  # fmt: skip
+    assert (newest.start, newest.stop, newest.first_us, newest.last_us, newest.ended) == (
+        4, 6, 30 * SECOND_US, 31 * SECOND_US, False,
+    )  # fmt: skip
+    assert newest.boot == oldest.boot == 1
+
+
+async def test_which_times_a_session_knows(tmp_path):
+    """From its first event on; up to its end, or to the whole second of its last event."""
+    path = tmp_path / "log.db"
+    facts = [(10, started()), (20.4, SessionEnded("stopped")), (30, started()), (31.2, reading(2))]
+    await write_log(path, [event(n, fact, uptime_us=int(at_s * SECOND_US)) for n, (at_s, fact) in enumerate(facts, 1)])
+    newest, oldest = await _sessions(path)
+
+    def knows(session, uptime_s):
+        return session.uptime_at(round(uptime_s * SECOND_US) + session.wall_offset_us) is not None
+
+    assert [knows(oldest, at_s) for at_s in (9.999999, 10, 20.399999, 20.4, 20.9)] == [False, True, True, False, False]
+    assert [knows(newest, at_s) for at_s in (29, 30, 31.2, 31.999999, 32)] == [False, True, True, True, False]
+
+
+async def test_what_retention_deleted(tmp_path):
+    """Nothing before it ever did; then what the last deletion says."""
+    path, kept = tmp_path / "log.db", [event(1, started()), event(2, reading(1))]
+    await write_log(tmp_path / "whole.db", kept)
+    async with await EventReader.open(tmp_path / "whole.db") as reader:
+        assert await reader.readings_deleted_below() == 0
+    deleted = [event(3, ReadingsDeleted(2, 1, "age")), event(4, ReadingsDeleted(3, 1, "size"))]
+    await write_log(path, [*kept, *deleted])
+    async with await EventReader.open(path) as reader:
+        assert await reader.readings_deleted_below() == 3
