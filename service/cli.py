@@ -15,7 +15,7 @@ from typing import Any, Awaitable, Callable, Optional, Sequence
 
 from service import PROGRAM, VERSION
 
-COMMANDS = ("run", "scan", "replay", "session", "decode", "check", "version")
+COMMANDS = ("run", "scan", "replay", "session", "at", "decode", "check", "version")
 _BUS_HELP = (
     "session, system, private, none, or an address; default: the session bus if there is one, else the system bus"
 )
@@ -70,10 +70,8 @@ def _dispatch(parsed: argparse.Namespace, clock: Any) -> int:
         return asyncio.run(run_command(parsed, clock))
     if parsed.command == "replay":
         return _replay(parsed)
-    if parsed.command == "session":
-        from service.session_commands import export_command
-
-        return asyncio.run(_until_sigterm(export_command(parsed), stopped=1))
+    if parsed.command in ("session", "at"):
+        return _from_database(parsed)
     if parsed.command == "decode":
         from service.decode import decode_command
 
@@ -93,6 +91,19 @@ def _replay(parsed: argparse.Namespace) -> int:
     from service.replay import replay_command
 
     return asyncio.run(_until_sigterm(replay_command(parsed), stopped=0))
+
+
+def _from_database(parsed: argparse.Namespace) -> int:
+    command: Awaitable[int]
+    if parsed.command == "at":
+        from service.at import at_command
+
+        command = at_command(parsed)
+    else:
+        from service.session_commands import export_command
+
+        command = export_command(parsed)
+    return asyncio.run(_until_sigterm(command, stopped=1))
 
 
 async def _until_sigterm(command: Awaitable[int], *, stopped: int) -> int:
@@ -164,6 +175,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_run(commands)
     _add_replay(commands)
     _add_session(commands)
+    _add_at(commands)
     decode = commands.add_parser("decode", help="recorded bytes as JSON, one line per valid frame")
     decode.add_argument("file", help="hex lines, or JSON lines with a list 'notifications'; - is standard input")
     decode.add_argument("--protocol", default="jbd", help="BMS family, default jbd")
@@ -237,6 +249,14 @@ def _add_session(commands: Any) -> None:
     export.add_argument("--battery", help="only this one, by address")
     export.add_argument("--redact", action="store_true", help="without addresses, names, serial numbers, passwords")
     export.add_argument("--database", help=_DATABASE_HELP)
+
+
+def _add_at(commands: Any) -> None:
+    at = commands.add_parser("at", help="every battery, cell, limit and link as it was at a time in the past")
+    at.add_argument("time", metavar="TIME", help="UTC, e.g. 2026-11-22T03:12")
+    at.add_argument("--battery", help="only this one, by address")
+    at.add_argument("--database", help=_DATABASE_HELP)
+    at.add_argument("--json", action="store_true", help="everything that was published, as one JSON object")
 
 
 def run_as_program(first: Sequence[str] = ()) -> None:

@@ -17,7 +17,7 @@ MAY_IMPORT = {
     "config": {"attrs", "core", "config"},
     "storage": {"attrs", "aiosqlite", "core", "storage"},
     "adapters": {"attrs", "bleak", "dbus_next", "core", "config", "adapters"},
-    "service": {"attrs", "core", "config", "storage", "adapters", "service"},
+    "service": {"attrs", "tqdm", "core", "config", "storage", "adapters", "service"},
     "migrations": set(),
 }
 NOT_IN_CORE = {"asyncio", "time", "datetime", "socket", "sqlite3", "threading", "random", "logging", "subprocess"}
@@ -56,7 +56,7 @@ def _top(name):
 def _is_standard(name):
     if sys.version_info >= (3, 10):
         return name in sys.stdlib_module_names
-    return name not in {"attrs", "aiosqlite", "bleak", "dbus_next", "hypothesis", "pytest", *PACKAGES, "tests"}
+    return name not in {"attrs", "aiosqlite", "bleak", "dbus_next", "hypothesis", "pytest", "tqdm", *PACKAGES, "tests"}
 
 
 @pytest.mark.parametrize("package", PACKAGES)
