@@ -146,10 +146,15 @@ _SHOWN = (
 
 _HISTORY = (
     Option("COMMIT_SECONDS", Number(float, 1, 300, "s"), 10.0, "How much history a power cut may cost."),
-    Option("RETENTION_RAW_DAYS", Number(int, 1, 3650, "days"), 14, "How long single readings are kept (not used yet)."),
+    Option("RETENTION_RAW_DAYS", Number(int, 1, 3650, "days"), 14, "How long single readings are kept."),
+    Option("RETENTION_MINUTE_HOURS", Number(int, 1, 8760, "h"), 48, "How long the history by minutes is kept."),
+    Option(
+        "RETENTION_QUARTER_DAYS", Number(int, 2, 3650, "days"), 90,
+        "How long the history by quarters of an hour is kept.",
+    ),
     Option(
         "DATABASE_MAX_MB", Number(int, 8, 65_536, "MB", or_zero=True), 0,
-        "Largest size of the database; 0: by the free space (not used yet).",
+        "Largest size of the database; 0: by the free space.",
     ),
 )  # fmt: skip
 

@@ -33,8 +33,11 @@ class BankAlarms:
         self._latch = Latch()
         self._cable = CableAlarm()
 
-    def levels(self, imbalances: Imbalances, refused: bool, now_us: int) -> Levels:
-        """Every alarm at *now_us*; *refused*: no limits can be published, although they should."""
+    def levels(self, imbalances: Imbalances, refused: bool, now_us: int, *, unrecorded: bool = False) -> Levels:
+        """Every alarm at *now_us*.
+
+        *refused*: no limits can be published, although they should; *unrecorded*: no history is being kept.
+        """
         each = [alarms.levels(member.battery, member.phase, now_us) for member, alarms in self._batteries]
         levels = dict(each[0])
         for more in each[1:]:
@@ -46,6 +49,8 @@ class BankAlarms:
             own: Levels = {"CellImbalance": int(imbalances.any_cells), "InternalFailure": int(inner)}
             for name, level in self._latch.update(own, now_us).items():
                 levels[name] = _worse(levels[name], level)
+        if unrecorded:
+            levels["InternalFailure"] = _worse(levels["InternalFailure"], WARNING)
         some_lost = any(member.lost for member in self._bank.members)
         all_lost = self._bank.phase in (Phase.LOST, Phase.GONE)
         levels["BmsCable"] = self._cable.level(some_lost, all_lost, self._bank.whole, now_us)

@@ -15,7 +15,16 @@ from core.battery import Battery
 from core.cell_alerts import CellAlerts, remembered_alerts
 from core.cell_monitor import AlertFact, CellMonitor
 from core.configuration import Configuration, configuration_from
-from core.events import AlertClosed, AlertOpened, Event, SessionEnded, SessionStarted, SettingChanged
+from core.events import (
+    AlertClosed,
+    AlertOpened,
+    Event,
+    HistoryPaused,
+    HistoryResumed,
+    SessionEnded,
+    SessionStarted,
+    SettingChanged,
+)
 from core.limits.phases import ChargePhase
 from core.presence import Phase
 from core.service_view import LEFT, TICK_US, Publication, ServiceView, remembered_capacities
@@ -44,20 +53,27 @@ class LiveView:
             return left
         self._uptime_s = event.uptime_us // TICK_US
         publications = self.advance(event.uptime_us)
-        self._alerts.fold(event)
-        battery = self._by_battery.get(getattr(event.fact, "battery", ""))
-        if isinstance(event.fact, SettingChanged):
-            for service in self._services:
-                if service.key == event.fact.battery:
-                    service.fold(event.fact)
-        elif isinstance(event.fact, (AlertOpened, AlertClosed)):
-            for monitor in self._monitors():
-                monitor.settle(event.fact.battery)
-        elif battery is not None:
-            battery.fold(event)
+        self._take(event)
         if isinstance(event.fact, SessionEnded):
             publications += self._end()
         return publications
+
+    def _take(self, event: Event) -> None:
+        fact = event.fact
+        self._alerts.fold(event)
+        battery = self._by_battery.get(getattr(fact, "battery", ""))
+        if isinstance(fact, SettingChanged):
+            for service in self._services:
+                if service.key == fact.battery:
+                    service.fold(fact)
+        elif isinstance(fact, (AlertOpened, AlertClosed)):
+            for monitor in self._monitors():
+                monitor.settle(fact.battery)
+        elif isinstance(fact, (HistoryPaused, HistoryResumed)):
+            for service in self._services[:1]:  # one disk, one alarm
+                service.history_problem = fact.problem if isinstance(fact, HistoryPaused) else None
+        elif battery is not None:
+            battery.fold(event)
 
     def advance(self, uptime_us: int) -> List[Publication]:
         """Evaluate every tick up to and including *uptime_us*."""

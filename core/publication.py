@@ -100,8 +100,8 @@ def _clock_text(seconds: float) -> str:
     return "{:02d}:{:02d}:{:02d}".format(minutes // 60, minutes % 60, rest)
 
 
-def link_items(bank: Bank, limits: bool, estimated: bool) -> Items:
-    """Whether somebody answers; what is held, and how old it is."""
+def link_items(bank: Bank, limits: bool, notes: Sequence[str] = ()) -> Items:
+    """Whether somebody answers; what is held, and how old it is; and what else the owner must know."""
     lost = bank.phase in (Phase.LOST, Phase.GONE)
     single = len(bank.members) == 1
     held = _HELD + (_HELD_LIMITS if limits else "")
@@ -113,7 +113,7 @@ def link_items(bank: Bank, limits: bool, estimated: bool) -> Items:
     return {
         "/Connected": 0 if lost else 1,
         "/State": STATE_ERROR if lost else STATE_RUNNING,
-        "/ConnectionInformation": text + (" (current estimated)" if estimated else ""),
+        "/ConnectionInformation": text + "".join(" ({})".format(note) for note in notes),
     }
 
 

@@ -124,6 +124,8 @@ class ServiceView:
         self.bank = Bank(batteries, configuration, began_us)
         self.custom_name = ""
         self.selected = 1
+        self.history_problem: Optional[str] = None
+        """Why no history is being kept."""
         self._program = program
         self.instance: Optional[int] = None
         """The DeviceInstance; without one it does not join the bus."""
@@ -189,7 +191,9 @@ class ServiceView:
             return self._leave_if_there(boot, uptime_s, phase)
         limits = self.control.tick(now_us) if self.control else None
         imbalances = self._imbalance.look(now_us)
-        levels = self._alarms.levels(imbalances, self.control is not None and limits is None, now_us)
+        refused = self.control is not None and limits is None
+        unrecorded = self.history_problem is not None
+        levels = self._alarms.levels(imbalances, refused, now_us, unrecorded=unrecorded)
         if self.monitor is not None:
             self.monitor.look(now_us)
         # Victron's programs read the instance when a service joins and never again: with another one it joins anew.
@@ -222,13 +226,14 @@ class ServiceView:
         allowed = None if limits is None else (limits.ccl_ma > 0, limits.dcl_ma > 0)
         ages_us = None if bank.whole else now_us
         sampled = None if self.monitor is None else self.monitor.state
-        state = (read, ages_us, self._settings, levels, limits, imbalances, sampled, now_us // SLOW_US)
+        notes = self._notes(values)
+        state = (read, ages_us, self._settings, notes, levels, limits, imbalances, sampled, now_us // SLOW_US)
         if state == self._state:
             return _NOTHING  # most ticks: no news
         self._state = state
         changed = dict(parts.options.refresh(True, option_items, configuration))
         changed.update(parts.identity.refresh((revisions, self._settings), self._identity))
-        changed.update(parts.link.refresh((read, ages_us), link_items, bank, limits is not None, values.estimated))
+        changed.update(parts.link.refresh((read, ages_us, notes), link_items, bank, limits is not None, notes))
         changed.update(parts.values.refresh((read, allowed), value_items, bank, values, limits))
         changed.update(parts.alarms.refresh(levels, alarm_items, levels))
         if limits is not None:
@@ -246,6 +251,11 @@ class ServiceView:
             for member, part in zip(members, parts.seed_members):
                 changed.update(part.refresh((member.phase, now_us // SLOW_US), seed_member_items, member))
         return changed
+
+    def _notes(self, values: BankValues) -> Tuple[str, ...]:
+        """What else the owner must know to read the numbers."""
+        notes = ("current estimated",) if values.estimated else ()
+        return notes if self.history_problem is None else (*notes, "no history: " + self.history_problem)
 
     @property
     def _settings(self) -> Tuple[Any, ...]:

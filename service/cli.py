@@ -15,7 +15,7 @@ from typing import Any, Awaitable, Callable, Optional, Sequence
 
 from service import PROGRAM, VERSION
 
-COMMANDS = ("run", "scan", "replay", "session", "at", "decode", "check", "version")
+COMMANDS = ("run", "scan", "replay", "session", "at", "rebuild", "decode", "check", "version")
 _BUS_HELP = (
     "session, system, private, none, or an address; default: the session bus if there is one, else the system bus"
 )
@@ -70,7 +70,7 @@ def _dispatch(parsed: argparse.Namespace, clock: Any) -> int:
         return asyncio.run(run_command(parsed, clock))
     if parsed.command == "replay":
         return _replay(parsed)
-    if parsed.command in ("session", "at"):
+    if parsed.command in ("session", "at", "rebuild"):
         return _from_database(parsed)
     if parsed.command == "decode":
         from service.decode import decode_command
@@ -99,6 +99,10 @@ def _from_database(parsed: argparse.Namespace) -> int:
         from service.at import at_command
 
         command = at_command(parsed)
+    elif parsed.command == "rebuild":
+        from service.rebuild import rebuild_command
+
+        command = rebuild_command(parsed)
     else:
         from service.session_commands import export_command
 
@@ -176,6 +180,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_replay(commands)
     _add_session(commands)
     _add_at(commands)
+    rebuild = commands.add_parser("rebuild", help="count the history anew from the readings that are kept")
+    rebuild.add_argument("--database", help=_DATABASE_HELP)
     decode = commands.add_parser("decode", help="recorded bytes as JSON, one line per valid frame")
     decode.add_argument("file", help="hex lines, or JSON lines with a list 'notifications'; - is standard input")
     decode.add_argument("--protocol", default="jbd", help="BMS family, default jbd")

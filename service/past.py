@@ -5,9 +5,7 @@ The fold is the one that ran then, tick by tick: limits remember, so nothing of 
 
 from __future__ import annotations
 
-import sys
-from contextlib import closing
-from typing import Any, Dict, List, Optional
+from typing import Dict, List, Optional
 
 from attrs import define, frozen
 
@@ -18,12 +16,10 @@ from core.presence import Phase
 from core.publication import BUS_NAME_PREFIX
 from core.service_view import TICK_US, Publication
 from service.outputs import Picture, ShownService
+from service.progress import progress_bar
 from service.times import time_text
 from storage.database import StorageError
 from storage.event_reader import EventReader, RecordedSession
-
-PROGRESS_FROM = 50_000
-"""So many events are folded before somebody at a terminal wonders."""
 
 
 class NothingKnown(Exception):
@@ -84,7 +80,7 @@ async def past_at(reader: EventReader, wall_us: int, *, progress: bool = False) 
     if stop <= below:
         return await told_without_readings(wall_us)
     fold = _Fold(session, deleted_below=below)
-    with closing(_progress(stop - session.start, shown=progress)) as bar:
+    with progress_bar("events", stop - session.start, shown=progress) as bar:
         async for event in reader.events(session.start, stop):
             fold.take(event)
             bar.update(1)
@@ -118,23 +114,6 @@ async def _session_at(reader: EventReader, wall_us: int) -> RecordedSession:
             time_text(wall_us), *("nothing" if each is None else time_text(each) for each in (before, after))
         )
     )
-
-
-class _NoProgress:
-    def update(self, count: int) -> None:
-        """Nobody looks."""
-
-    def close(self) -> None:
-        """Nothing was opened."""
-
-
-def _progress(total: int, *, shown: bool) -> Any:
-    """A progress bar on the terminal, where there is one and it takes long enough."""
-    if not shown or total < PROGRESS_FROM or not sys.stderr.isatty():
-        return _NoProgress()
-    from tqdm import tqdm
-
-    return tqdm(total=total, unit=" events", leave=False)
 
 
 class _Fold:

@@ -27,6 +27,7 @@ from core.configuration import PARALLEL, SEPARATE, SINGLE, BatteryConfiguration,
 from core.events import Event, LinkEstablished, LinkLost, ReadingTaken, SessionStarted
 from service import VERSION
 from storage.database import StorageError
+from storage.retention import MB, Retention
 from storage.session_file import SessionReader
 
 log = logging.getLogger(__name__)
@@ -213,6 +214,16 @@ def plan_configuration(
         raise ConfigError("batteries in parallel need the same CELL_COUNT, not {}".format(sorted(counts)))
     published = published_options(values, version=VERSION)
     return run_configuration(values, batteries, topology=topology, device_instance=device_instance, published=published)
+
+
+def plan_retention(values: Values) -> Retention:
+    """How long history is kept."""
+    return Retention(
+        readings_days=values["RETENTION_RAW_DAYS"],
+        minutes_hours=values["RETENTION_MINUTE_HOURS"],
+        quarters_days=values["RETENTION_QUARTER_DAYS"],
+        cap_bytes=values["DATABASE_MAX_MB"] * MB or None,
+    )
 
 
 def radio_for(battery: PlannedBattery, clock: Clock, turn: asyncio.Lock) -> Radio:

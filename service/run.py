@@ -24,6 +24,7 @@ from service.plan import (
     load_options,
     plan_batteries,
     plan_configuration,
+    plan_retention,
 )
 from service.status_screen import Facts, StatusScreen
 from storage.event_log import EventLog
@@ -56,7 +57,7 @@ async def run_command(arguments: Namespace, clock: Optional[Clock] = None) -> in
             planned,
             configuration,
             clock=clock,
-            event_log=await EventLog.open(database, wall_us=clock.wall_us),
+            event_log=await EventLog.open(database, wall_us=clock.wall_us, retention=plan_retention(values)),
             outputs=Outputs(outputs),
             bus_address=bus.address,
             commit_s=values["COMMIT_SECONDS"],
@@ -124,6 +125,8 @@ async def _watched(
         kept = "{} events stored in this run, {} waiting".format(event_log.stored, event_log.waiting)
         if event_log.problem is not None:
             kept = "NOT BEING KEPT: {}; {}".format(event_log.problem, kept)
+        if daemon.forecast_days is not None:
+            kept += "; room for {:.0f} days of raw readings".format(daemon.forecast_days)
         lines = [(PROGRAM, VERSION + "   Ctrl-C ends"), ("D-Bus", bus.describe())]
         if bus.address is not None:
             lines.append(("look", looks))

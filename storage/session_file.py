@@ -36,7 +36,7 @@ from storage.database import StorageError
 
 FORMAT = "dbus-btbattery session"
 MAJOR = 1
-MINOR = 0
+MINOR = 1
 _LONGEST_GAP_US = 366 * 86_400 * 1_000_000
 _LARGEST = 2**62
 _INTEGERS = ("number", "boot", "uptime_us", "wall_us", "version")

@@ -213,7 +213,7 @@ def test_progress_on_a_terminal(log, capsys, monkeypatch):
     """A bar where somebody waits and looks, none in a pipe; the answer is the same."""
     database = log((9.5, SessionStarted("0.3", ONE)), *read(12.5), *read(20.5))
     arguments = ("2026-01-01T00:00:15", "--database", database)
-    monkeypatch.setattr("service.past.PROGRESS_FROM", 2)
+    monkeypatch.setattr("service.progress.SHOWN_AFTER_S", 0)
     quiet = at(capsys, *arguments)
     assert quiet[2] == ""
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)

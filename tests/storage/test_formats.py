@@ -47,7 +47,7 @@ def test_every_golden_file_belongs_to_a_session():
     assert sorted(path.stem for path in (SESSIONS / "golden").iterdir()) == sorted(stems)
 
 
-ADDED_LATER = {"AlertOpened", "AlertClosed", "HistoryPaused", "HistoryResumed", "ReadingsDeleted"}
+SINCE_1_1 = {"AlertOpened", "AlertClosed", "HistoryPaused", "HistoryResumed", "ReadingsDeleted"}
 
 
 def test_format_1_0_has_everything():
@@ -55,7 +55,7 @@ def test_format_1_0_has_everything():
     path = SESSIONS / "formats" / "1.0.jsonl"
     events = events_of(path)
     kinds = {kind_of(one.fact) for one in events}
-    assert set(KINDS) - ADDED_LATER == kinds - {"BalancingSeen"}
+    assert set(KINDS) - SINCE_1_1 == kinds - {"BalancingSeen"}
     assert "BalancingSeen" in kinds - set(KINDS), "a kind that nobody knows"
     assert any(one.unread for one in events), "a field that nobody knows"
     assert any(isinstance(one.fact, ReadingTaken) and one.fact.altered for one in events)
@@ -64,6 +64,17 @@ def test_format_1_0_has_everything():
     published = publications_of(path)
     assert {publication.phase for publication in published} == {Phase.LIVE, Phase.STALE, Phase.LOST, Phase.GONE}
     assert [publication.change for publication in published].count("joined") == 3, "come, gone, come back, second boot"
+
+
+def test_format_1_1_has_what_came_with_it():
+    """Alerts, and what the log tells of itself; shown on the bus with their alarm."""
+    path = SESSIONS / "formats" / "1.1.jsonl"
+    assert {kind_of(one.fact) for one in events_of(path)} >= SINCE_1_1
+    items = [publication.items for publication in publications_of(path)]
+    counts = [each["/CellMonitor/Alerts/Count"] for each in items if "/CellMonitor/Alerts/Count" in each]
+    assert counts == [0, 1, 0]
+    raised = [each["/Alarms/InternalFailure"] for each in items if "/Alarms/InternalFailure" in each]
+    assert raised == [0, 1, 0]
 
 
 def test_a_session_that_was_killed_leaves_at_the_next_start():
