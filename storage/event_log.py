@@ -50,6 +50,10 @@ log = logging.getLogger(__name__)
 
 MINUTES_AT_ONCE = 5
 """Rows of the history are written for so many minutes together: a page written for one minute costs as much flash."""
+EVENTS_AT_ONCE = 1000
+"""So many events are stored in one transaction."""
+EVENTS_TRIED = 50
+"""After a failure it is tried with so many: an attempt every few seconds must not cost much while the disk refuses."""
 TOLD_AFTER = 2
 """Commits that have to fail one after another before it counts as a problem worth an event."""
 QUICK_CHECK_BYTES = 64 * 1024 * 1024
@@ -326,15 +330,28 @@ class EventLog:
             await self._connect()
         assert self._db is not None and self._sweeper is not None
         self._facts += await self._sweeper.make_room()
-        batch = Batch(
-            list(self._waiting.events),
-            dict(self._waiting_snapshots),
-            list(self.history.closed) if last or self._rows_are_due() else [],
+        complete = False
+        count = EVENTS_TRIED if self._failures else EVENTS_AT_ONCE
+        while not complete:
+            complete = len(self._waiting.events) <= count
+            await self._write(self._db, self._batch(count, complete, last))
+            count = EVENTS_AT_ONCE
+        self._note_success()
+        self._facts += await self._sweeper.expire()
+
+    def _batch(self, count: int, complete: bool, last: bool) -> Batch:
+        """What to store next. Snapshots and history count what waits, so they go with the last of it."""
+        return Batch(
+            self._waiting.events[:count],
+            dict(self._waiting_snapshots) if complete else {},
+            list(self.history.closed) if complete and (last or self._rows_are_due()) else [],
             self.history.open_since,
             None if self._boot_is_stored else self._boot,
         )
+
+    async def _write(self, db: aiosqlite.Connection, batch: Batch) -> None:
         names = self._names.copy()
-        await write(self._db, batch, names)
+        await write(db, batch, names)
         self._names, self._boot_is_stored = names, True
         del self._waiting.events[: len(batch.events)]
         del self.history.closed[: len(batch.buckets)]
@@ -342,8 +359,6 @@ class EventLog:
             if self._waiting_snapshots.get(name) == snapshot:
                 del self._waiting_snapshots[name]
         self.stored += len(batch.events)
-        self._note_success()
-        self._facts += await self._sweeper.expire()
 
     def _rows_are_due(self) -> bool:
         return len({each.place for each in self.history.closed if each.tier is MINUTE}) >= MINUTES_AT_ONCE

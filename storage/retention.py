@@ -31,7 +31,8 @@ _STEP_US = 3_600_000_000
 """How much recorded time makes room at once."""
 _STEPS_AT_ONCE = 24
 _ROWS_AT_ONCE = 2000
-_PAGES_AT_ONCE = 1000
+_PAGES_AT_ONCE = 100
+"""How far the file shrinks at once: every page that moves is written twice."""
 WAL_BYTES = 1000 * (PAGE_SIZE + 24) + 32
 """What the WAL becomes before SQLite empties it into the database."""
 _LEAST_FORECAST_US = 600_000_000
@@ -95,9 +96,9 @@ class Sweeper:
                 )
             )
         deleted: List[ReadingsDeleted] = []
-        if size_of(self._path) + MARGIN_BYTES <= cap:
-            return deleted
         limit = cap - MARGIN_BYTES - max(_size(self._path, "-wal"), WAL_BYTES)
+        if await self._number("PRAGMA page_count") * PAGE_SIZE <= limit:
+            return deleted
         while await self._used_bytes() > limit and len(deleted) < _STEPS_AT_ONCE:
             step = await self._delete_readings(await self._countable(), SIZE)
             if step is None and not await self._delete_oldest(MINUTE) and not await self._delete_oldest(QUARTER):

@@ -10,9 +10,13 @@ _ROUNDS_UNTIL_IDLE = 50
 
 
 class ManualClock(Clock):
-    """Time passes only in :meth:`run_for`; everything that waits is woken in order, at its exact instant."""
+    """Time passes only in :meth:`run_for`; everything that waits is woken in order, at its exact instant.
 
-    def __init__(self, uptime_s=1000.0, wall_us=1_767_225_600_000_000):
+    *rounds* of the event loop are given to each instant; fewer are quicker, and a long chain of awaits may end late.
+    """
+
+    def __init__(self, uptime_s=1000.0, wall_us=1_767_225_600_000_000, rounds=_ROUNDS_UNTIL_IDLE):
+        self._rounds = rounds
         self._now_us = int(uptime_s * 1e6)
         self._wall_offset_us = wall_us - self._now_us
         self._sleepers = []
@@ -53,7 +57,7 @@ class ManualClock(Clock):
         """Let time pass."""
         end_us = self._now_us + int(seconds * 1e6)
         while True:
-            for _ in range(_ROUNDS_UNTIL_IDLE):
+            for _ in range(self._rounds):
                 await asyncio.sleep(0)
             while self._sleepers and self._sleepers[0][2].done():
                 heapq.heappop(self._sleepers)

@@ -2,11 +2,19 @@
 
 import pytest
 
-from core.history import QUARTER
+from core.events import ReadingTaken
+from core.history import DAY, MINUTE, QUARTER, Place
+from core.live import Remembered
+from storage.bucket_rows import place_and_battery, unpack
+from storage.database import StorageError
+from storage.event_log import EventLog
+from storage.history_reader import TABLES, HistoryReader
 from storage.rebuild import rebuild
 from storage.retention import Retention
 from tests.storage.lives import DAY_S, HOUR_S, Device, tables
-from tests.storage.logs import WALL_US, query
+from tests.storage.logs import WALL_US, query, read_log
+
+TIERS_BY_TABLE = {table: tier for tier, table in TABLES.items()}
 
 
 async def a_random_life(device, days):
@@ -47,3 +55,133 @@ async def test_a_rebuild_is_byte_for_byte_what_the_daemon_counted(tmp_path, seed
     rebuilt = await rebuild(path, wall_us=WALL_US)
     assert tables(path) == counted
     assert rebuilt[QUARTER.name] > 0, "something was counted again"
+
+
+async def a_month(path):
+    """Thirty days under the usual retention; a threshold was set on the first one."""
+    device = Device(path, seed=30, commit_every=60)
+    await device.start()
+    device.change_setting("AlertThreshold", 0.1)
+    await device.run(12 * HOUR_S)
+    await device.kill()
+    await device.run(2)
+    await device.start()
+    await device.run(18 * DAY_S)
+    device.set_clock(-3600)
+    await device.run(11.5 * DAY_S)
+    await device.stop()
+
+
+async def test_a_month_later_the_first_day_is_still_there(tmp_path, monkeypatch):
+    """Its row of the day tier and the setting; a rebuild leaves alone what is sealed and counts the rest anew."""
+    path = tmp_path / "log.db"
+    await a_month(path)
+    readings = [one for one in await read_log(path) if isinstance(one.fact, ReadingTaken)]
+    assert 13.9 < (readings[-1].uptime_us - readings[0].uptime_us) / (DAY_S * 1e6) < 14.2
+    counted = tables(path)
+    assert len(counted["history_day"]) == 30
+    assert unpack(counted["history_day"][0][1]).voltage_mv.count > 1370, "the kill cost some minutes of the first day"
+    assert len(counted["history_quarter"]) > 29.9 * 96
+    assert len(counted["history_minute"]) in range(2880, 2880 + 60)
+
+    log = await EventLog.open(path)
+    remembered = Remembered()
+    for one in await log.facts_since(0):
+        remembered.fold(one)
+    await log.close()
+    assert remembered.state["settings"]["virtual_series"]["AlertThreshold"] == 0.1
+
+    await rebuild(path, wall_us=WALL_US)
+    assert tables(path) == counted
+
+    monkeypatch.setattr("core.battery.Battery.soc_permille", 1)  # as if a decoder had been repaired
+    await rebuild(path, wall_us=WALL_US)
+    for name, rows in tables(path).items():
+        if name == "battery":
+            continue
+        changed = [new != old for new, old in zip(rows, counted[name])]
+        sealed = changed.index(True)
+        assert all(changed[sealed:]) and not any(changed[:sealed]), name
+        first = place_and_battery(rows[sealed][0])[0].bucket * TIERS_BY_TABLE[name].seconds
+        if name != "history_minute":
+            oldest_s = readings[0].uptime_us / 1e6
+            assert oldest_s < first <= oldest_s + 300 + 2 * TIERS_BY_TABLE[name].seconds, name
+
+
+async def test_what_an_older_version_recorded_is_counted_by_a_rebuild(tmp_path):
+    """A log without history goes on from where it is; a rebuild adds what came before."""
+    path = tmp_path / "log.db"
+    device = Device(path, seed=1)
+    await device.start()
+    await device.run(2 * HOUR_S)
+    await device.stop()
+    whole = tables(path)
+    for name in (*TIERS_BY_TABLE, "history_mark", "battery"):
+        query(path, "DELETE FROM {}".format(name))
+    log = await EventLog.open(path)
+    await log.close()
+    assert tables(path)["history_quarter"] == []
+    counted = await rebuild(path, wall_us=WALL_US)
+    assert tables(path) == whole
+    assert counted == {"1min": len(whole["history_minute"]), "15min": len(whole["history_quarter"]), "1day": 0}
+
+
+async def test_a_rebuild_needs_the_database_for_itself(tmp_path):
+    """It refuses beside a daemon, and for a file that is not there; the daemon's history is as it was."""
+    path = tmp_path / "log.db"
+    with pytest.raises(StorageError, match="does not exist"):
+        await rebuild(path, wall_us=WALL_US)
+    device = Device(path)
+    await device.start()
+    await device.run(HOUR_S)
+    with pytest.raises(StorageError, match="another dbus-btbattery is writing"):
+        await rebuild(path, wall_us=WALL_US)
+    await device.run(HOUR_S)
+    await device.stop()
+    assert len(tables(path)["history_minute"]) in (119, 120)
+
+
+async def test_an_interrupted_rebuild_changes_nothing(tmp_path, monkeypatch):
+    """Whatever stops it: old rows and marks are there."""
+    path = tmp_path / "log.db"
+    device = Device(path)
+    await device.start()
+    await device.run(30 * HOUR_S)
+    await device.stop()
+    before = tables(path)
+
+    def stop(done, of):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("core.battery.Battery.soc_permille", 1)
+    with pytest.raises(KeyboardInterrupt):
+        await rebuild(path, wall_us=WALL_US, progress=stop)
+    assert tables(path) == before
+
+
+async def test_unfinished_buckets_are_read_too(tmp_path):
+    """What is not in the tables yet is counted from the end of the log, also while the daemon goes on."""
+    path = tmp_path / "log.db"
+    device = Device(path, commit_every=1)
+    await device.start()
+    await device.run(HOUR_S + 7 * 60)
+    async with await HistoryReader.open(path) as reader:
+        minutes = [dated async for dated in reader.buckets(MINUTE)]
+        assert [dated.place.bucket for dated in minutes] == list(range(1, 68))
+        since, until = Place(1, 30), Place(1, 40)
+        some = [dated async for dated in reader.buckets(MINUTE, since, until)]
+        assert some == minutes[29:39]
+        assert [dated async for dated in reader.buckets(MINUTE, battery="ble_other")] == []
+        walked = []
+        async for dated in reader.buckets(QUARTER):
+            walked.append(dated.place.bucket)
+            await device.run(120)  # rows are stored between two of ours
+        assert walked == [0, 1, 2, 3, 4]
+        (day,) = [dated async for dated in reader.buckets(DAY)]
+    await device.stop()
+    assert day.bucket.voltage_mv.count == len([1 for one in await read_log(path) if is_pack(one)])
+
+
+def is_pack(one):
+    """Whether an event is an answer to request 03."""
+    return isinstance(one.fact, ReadingTaken) and one.fact.frame[1] == 3

@@ -1,0 +1,1 @@
+"""The command ``rebuild``: what it prints, and when it refuses."""
