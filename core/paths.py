@@ -142,6 +142,8 @@ _TYPES: Dict[str, PathType] = {
     "/Battery/#/Temperature": _CELSIUS,
     "/Battery/#/Cell/#/Voltage": _CELL_VOLT,
     "/Battery/#/Cell/#/Temperature": _CELSIUS,
+    "/CellMonitor/Trend/Request": _TEXT,
+    "/CellMonitor/Trend/Json": _TEXT,
 }
 _ALARM = PathType("i")
 _PER_BATTERY: Dict[str, PathType] = {

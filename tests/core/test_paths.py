@@ -25,6 +25,8 @@ from core.paths import rounded, text_of, type_of
         ("/Parallel/SocImbalance", "i"),
         ("/Info/Config/ANY_OPTION", "v"),
         ("/TimeToSoC/100", "v"),
+        ("/CellMonitor/Trend/Request", "s"),
+        ("/CellMonitor/Trend/Json", "s"),
     ],
 )
 def test_wire_type(path, wire):
