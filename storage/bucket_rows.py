@@ -66,6 +66,21 @@ def unpack(data: bytes) -> Bucket:
     return Bucket(spread, soc, voltage, current, temperatures, cells, balancing)
 
 
+def unpack_head(data: bytes) -> Bucket:
+    """*data* without its cells and their balancing, several times as fast: they are most of a row.
+
+    Raises :class:`ValueError` for bytes that are no bucket of this format, as far as they were looked at.
+    """
+    take = _one_by_one(data).__next__
+    try:
+        if take() != FORMAT:
+            raise ValueError("a bucket of the history has another format than {}".format(FORMAT))
+        spread, soc, voltage, current = _take_stat(take), _take_stat(take), _take_stat(take), _take_stat(take)
+        return Bucket(spread, soc, voltage, current, [_take_stat(take) for _ in range(take())])
+    except StopIteration:
+        raise ValueError("a bucket of the history is cut off") from None
+
+
 def _folded(number: int) -> int:
     return number << 1 if number >= 0 else (-number << 1) - 1
 
@@ -139,3 +154,15 @@ def _numbers_of(data: bytes) -> List[int]:
     if shift:
         raise ValueError("a bucket of the history is cut off")
     return numbers
+
+
+def _one_by_one(data: bytes) -> Iterator[int]:
+    """The numbers of *data*, decoded as they are taken."""
+    number = shift = 0
+    for byte in data:
+        if byte < 0x80:
+            yield number | byte << shift
+            number = shift = 0
+        else:
+            number |= (byte & 0x7F) << shift
+            shift += 7

@@ -228,6 +228,11 @@ class EventLog:
         return (int(last[0]) + 1, boot_id), False
 
     @property
+    def boot(self) -> Optional[int]:
+        """The number of the boot that was begun."""
+        return None if self._boot is None else self._boot[0]
+
+    @property
     def waiting(self) -> int:
         """Events in memory that are not on the disk yet."""
         return len(self._waiting.events)

@@ -1,11 +1,12 @@
 """Packed buckets: the same back, small, in order of time, and never half a bucket."""
 
 import pytest
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
 from core.history import Bucket, Place, Stat
-from storage.bucket_rows import FORMAT, first_key, key_of, pack, place_and_battery, unpack
+from storage.bucket_rows import FORMAT, first_key, key_of, pack, place_and_battery, unpack, unpack_head
 
 NUMBERS = st.integers(-(2**40), 2**40)
 STATS = st.builds(
@@ -33,10 +34,26 @@ def test_a_bucket_that_is_cut_off_is_refused(bucket, data):
         unpack(packed[: data.draw(st.integers(0, len(packed) - 1))])
 
 
+@given(BUCKETS)
+def test_the_head_of_a_bucket(bucket):
+    """Everything but cells and balancing, the same as in the whole."""
+    assert unpack_head(pack(bucket)) == evolve(bucket, cells_mv=[], balancing_ms={})
+
+
+@given(BUCKETS, st.data())
+def test_a_head_that_is_cut_off_is_refused(bucket, data):
+    """As for the whole; only what lies behind it is not looked at."""
+    head = len(pack(evolve(bucket, cells_mv=[], balancing_ms={}))) - 3  # no cells have two numbers, no balancing one
+    with pytest.raises(ValueError, match="bucket of the history is cut off"):
+        unpack_head(pack(bucket)[: data.draw(st.integers(0, head - 1))])
+
+
 def test_a_newer_format_is_refused():
     """Another first byte, as a later version would write."""
     with pytest.raises(ValueError, match="another format than 1"):
         unpack(bytes([FORMAT + 1]) + pack(Bucket())[1:])
+    with pytest.raises(ValueError, match="another format than 1"):
+        unpack_head(bytes([FORMAT + 1]) + pack(Bucket())[1:])
 
 
 def test_a_minute_of_sixteen_cells_is_small():
