@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Dict
+from typing import Dict, Mapping
 
 from adapters.dbus.address import BusUnavailable
 from adapters.dbus.connection import BusConnection, ConnectionLost, NameTaken
@@ -31,18 +31,44 @@ class BusService:
         self._free.set()
         self._has_been_connected = self._has_been_up = False
         self._changes: Dict[str, Value] = {}
+        self._beside: Dict[str, Value] = {}
+        self._beside_changes: Dict[str, Value] = {}
+        self._told_s = -1  # the last tick that something was told for
         self._news = asyncio.Event()
 
     def publish(self, publication: Publication) -> None:
         """Take over what the grid decided; :meth:`run` carries it out."""
         if publication.change == JOINED:
-            self._tree.replace(publication.items)
+            self._tree.replace({**publication.items, **self._beside})
             self._wanted, self._changes = True, dict(publication.items)
+            self._beside_changes.clear()
         elif publication.change == CHANGED:
             self._tree.update(publication.items)
             self._changes.update(publication.items)
         elif publication.change == LEFT:
             self._wanted, self._leaving = False, True  # also when it joins again before the bus has had its turn
+        self._tell(publication.uptime_s)
+
+    def put(self, items: Mapping[str, Value]) -> None:
+        """Values that are not the grid's: they can be read at once and are told at the next tick.
+
+        They stay while the service is away, and are there again when it joins.
+        """
+        changed = {path: value for path, value in items.items() if (path, value) not in self._beside.items()}
+        self._beside.update(changed)
+        if self._wanted:
+            self._tree.update(changed)
+            self._beside_changes.update(changed)
+
+    def tick(self, uptime_s: int) -> None:
+        """The grid has published all it had for this tick: tell what was :meth:`put`, if nothing took it along."""
+        if self._beside_changes and uptime_s > self._told_s:
+            self._tell(uptime_s)
+
+    def _tell(self, uptime_s: int) -> None:
+        self._told_s = uptime_s
+        self._changes.update(self._beside_changes)
+        self._beside_changes.clear()
         self._news.set()
 
     async def run(self) -> None:
