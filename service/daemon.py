@@ -20,10 +20,13 @@ from core.live import LiveView, Remembered, carried_on, is_absorbing
 from core.publication import BUS_NAME_PREFIX
 from core.sequencer import Sequencer
 from core.service_view import CUSTOM_NAME, TICK_US, Publication
+from core.trend import REQUEST_PATH
 from core.writes import NOT_WRITABLE, REFUSED, judge_write
 from service import VERSION
 from service.outputs import Output
 from service.plan import PlannedBattery, radio_for
+from service.trend_query import TrendQuery
+from service.trends import Trends
 from storage.event_log import EventLog
 
 log = logging.getLogger(__name__)
@@ -80,6 +83,8 @@ class Daemon:
         self._services: Dict[str, BusService] = {}
         if bus_address is not None:
             self._services = {name: BusService(name, bus_address, self._writer(name)) for name in names}
+        puts = {name: service.put for name, service in self._services.items()}
+        self._trends = Trends(configuration, puts, TrendQuery(event_log, clock), clock)
         self._settings: Optional[SettingsClient] = None
         if bus_address is not None and configuration.device_instance is None:
             entries = [SettingsEntry(service.key, unique_name(service.key)) for service in configuration.services]
@@ -147,6 +152,7 @@ class Daemon:
     def _dispatch(self, publications: List[Publication]) -> None:
         for publication in publications:
             self._awaited.discard(publication.service)
+            self._trends.follow(publication)
             service = self._services.get(publication.service)
             if service is not None:
                 service.publish(publication)
@@ -154,6 +160,8 @@ class Daemon:
 
     def _writer(self, service: str) -> Callable[[str, Any], int]:
         def write(path: str, value: Any) -> int:
+            if path == REQUEST_PATH:
+                return self._trends.write(service, value)
             view = self._view.service(service)
             if view is None:
                 return NOT_WRITABLE
@@ -194,6 +202,8 @@ class Daemon:
         }
         started: List[Awaitable[None]] = [self._supervise(name, run) for name, run in readers.items()]
         parts = {"clock of the grid": self._tick, "commits": self._commit, "reminders": self._remind}
+        if self._services:
+            parts["trends"] = self._trends.run
         started += [self._supervise(name, run) for name, run in parts.items()]
         started += [service.run() for service in self._services.values()]
         if self._settings is not None:
@@ -214,7 +224,10 @@ class Daemon:
         while True:
             now_us = self._clock.uptime_us()
             await self._clock.sleep((TICK_US - now_us % TICK_US) / 1e6)
-            self._dispatch(self._view.advance(self._clock.uptime_us()))
+            now_us = self._clock.uptime_us()
+            self._dispatch(self._view.advance(now_us))
+            for service in self._services.values():
+                service.tick(now_us // TICK_US)
             self._record_alerts()
 
     def _record_alerts(self) -> None:

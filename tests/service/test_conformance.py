@@ -54,13 +54,14 @@ def test_a_service_conforms(name, bus, tmp_path):
     service = "com.victronenergy.battery." + name
     with running("run", *BANKS[name], *options):
         _on_bus(bus.address, service)
-        counts, report = _check(
-            service, bus.address, "--writable", "/CustomName=s:Pantry", "--reject", "/CustomName=i:3",
-            "--writable", "/Settings/CellMonitor/SampleInterval=i:30",
-            "--writable", "/Settings/CellMonitor/AlertThreshold=d:0.1",
-            "--reject", "/Settings/CellMonitor/AlertThreshold=d:-1",
-        )  # fmt: skip
+        writes = ["--writable", "/CustomName=s:Pantry", "--reject", "/CustomName=i:3"]
+        writes += ["--writable", '/CellMonitor/Trend/Request=s:{"hours":1}', "--reject", "/CellMonitor/Trend/Json=s:x"]
+        writes += ["--writable", "/Settings/CellMonitor/SampleInterval=i:30"]
+        writes += ["--writable", "/Settings/CellMonitor/AlertThreshold=d:0.1"]
+        writes += ["--reject", "/Settings/CellMonitor/AlertThreshold=d:-1"]
+        counts, report = _check(service, bus.address, *writes)
     assert counts["FAIL"] == 0, report
+    assert "/CellMonitor/Trend/Request" in report
     assert counts["PASS"] > 90
     assert "/Info/MaxChargeVoltage" in report
 
@@ -80,7 +81,7 @@ WRITTEN = [
     ("ai", []), ("as", ["x"]), ("a{sv}", [("k", ("i", 1))]),
 ]  # fmt: skip
 SETTINGS = {"/Settings/CellMonitor/SampleInterval", "/Settings/CellMonitor/AlertThreshold"}
-WRITABLE = {"/CustomName", "/Battery/Request/Id", *SETTINGS}
+WRITABLE = {"/CustomName", "/Battery/Request/Id", "/CellMonitor/Trend/Request", *SETTINGS}
 
 
 def test_no_write_changes_what_is_read_only(bus, tmp_path):
