@@ -1,7 +1,7 @@
 # make run     install what is needed and play a recorded battery on D-Bus
 # make test    install what is needed and run the tests
 # make check   lint, types and tests
-# make bench   figures: decode, fold, replay, append
+# make bench   figures: decode, fold, replay, append, trends
 # make venv    only prepare the Python environment
 
 PYTHON ?= python3

@@ -1,6 +1,7 @@
-"""Figures for the budgets: decode, fold, replay, append. ``make bench``; nothing here is a test."""
+"""Figures for the budgets: decode, fold, replay, append, trends. ``make bench``; nothing here is a test."""
 
 import asyncio
+import json
 import os
 import resource
 import struct
@@ -9,18 +10,26 @@ import tempfile
 import time
 from pathlib import Path
 
+from attrs import evolve
+
 from core import protocols
 from core.configuration import PARALLEL, SERIES, BatteryConfiguration, Configuration
 from core.events import ReadingTaken, SessionStarted
+from core.history import MINUTE, History, Place
 from core.live import LiveView
 from core.protocols.jbd.framing import answer_frame
 from core.sequencer import Sequencer
+from core.trend import parse_request
+from service.trend_query import TrendQuery
+from storage.commit import insert_buckets
 from storage.event_log import EventLog
+from tests.doubles.manual_clock import ManualClock
 
 BATTERIES = 4
 CELLS = 16
 POLL_S = 5
 DAY_S = 86_400
+YEAR_DAYS = 365
 WALL_US = 1_767_225_600_000_000
 
 
@@ -168,12 +177,71 @@ async def bench_log():
         await log.close()
 
 
+async def filled_for_a_year(path):
+    """A log at *path* with the history of a year, every day like the first; minutes only of the last two."""
+    log = await EventLog.open(path, wall_us=lambda: WALL_US)
+    await log.begin_boot("bench", 0)
+    day = [event for event in events(DAY_S + 60) if event.number == 1 or event.number % 97 < 8]
+    log.append(day[0])
+    await log.commit()
+    history = History()
+    for event in day:
+        history.fold(event)
+    counted = [dated for dated in history.closed if dated.place.bucket < DAY_S // dated.tier.seconds]
+    names = log._names.copy()
+    await log._db.execute("BEGIN")
+    for number in range(YEAR_DAYS):
+        kept = [dated for dated in counted if dated.tier is not MINUTE or number >= YEAR_DAYS - 2]
+        shifted = [(dated, dated.place.bucket + number * DAY_S // dated.tier.seconds) for dated in kept]
+        buckets = [evolve(dated, place=Place(1, bucket)) for dated, bucket in shifted]
+        await insert_buckets(log._db, buckets, names)
+    await log._db.execute("COMMIT")
+    log._names = names
+    return log
+
+
+async def longest_turn(done):
+    """Seconds for which the event loop was held at most, until *done*."""
+    longest, before = 0.0, time.perf_counter()
+    while not done.is_set():
+        await asyncio.sleep(0)
+        now = time.perf_counter()
+        longest, before = max(longest, now - before), now
+    return longest
+
+
+async def bench_trends():
+    """What a page asks of a year of 4 x 16 cells."""
+    with tempfile.TemporaryDirectory() as folder:
+        log = await filled_for_a_year(Path(folder) / "log.db")
+        clock = ManualClock(uptime_s=YEAR_DAYS * DAY_S, wall_us=WALL_US + YEAR_DAYS * DAY_S * 1_000_000)
+        query = TrendQuery(log, clock)
+        batteries = [BatteryConfiguration("ble_{}".format(n), str(n)) for n in range(BATTERIES)]
+        for what, hours, budget in (("24 h", 24, "-"), ("7 days", 168, "<= 50"), ("1 year", 8760, "<= 200")):
+            for series, battery in (("spread", None), ("cells", 1)):
+                text = json.dumps({"hours": hours, "series": series, "battery": battery})
+                request = parse_request(text, batteries)
+                begun = time.process_time()
+                answer = await query.answer(request)
+                spent_ms = (time.process_time() - begun) * 1000
+                report("trend of {}, {}".format(what, series), round(spent_ms, 1), "ms", budget)
+                done = asyncio.Event()
+                meter = asyncio.ensure_future(longest_turn(done))
+                await query.answer(request)
+                done.set()
+                held_ms = round(await meter * 1000, 1)
+                points = len(json.loads(answer)["min"][0])
+                print("  ({} bytes, {} points; the event loop was held for {} ms)".format(len(answer), points, held_ms))
+        await log.close()
+
+
 def main():
     """All figures."""
     print("Python {}.{}, {} batteries x {} cells, poll {} s".format(*sys.version_info[:2], BATTERIES, CELLS, POLL_S))
     bench_projections()
     bench_wire()
     asyncio.run(bench_log())
+    asyncio.run(bench_trends())
     report("peak memory of all this", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, "MB", "-")
 
 
