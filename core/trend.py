@@ -148,6 +148,13 @@ _WHOLE: Dict[str, Callable[[Bucket], Optional[Extremes]]] = {
     "temperature": _temperature,
 }
 """The series that have one line a battery."""
+_QUANTITIES = {
+    "spread": "spread_mv",
+    "cells": "cells_mv",
+    "soc": "soc_permille",
+    "current": "current_ma",
+    "temperature": "temperatures_dc",
+}
 _UNITS = {"spread": ("mV", 1), "cells": ("mV", 1), "soc": ("%", 10), "current": ("A", 10), "temperature": ("C", 10)}
 
 
@@ -182,6 +189,11 @@ class Trend:
     def battery(self) -> Optional[str]:
         """The only battery that counts; ``None`` when there are several."""
         return next(iter(self.request.chosen)) if len(self.request.chosen) == 1 else None
+
+    @property
+    def quantity(self) -> str:
+        """The only attribute of a bucket that counts."""
+        return _QUANTITIES[self.request.series]
 
     def stretch(self, wall_offset_us: int) -> Tuple[int, int]:
         """Which buckets of a boot count, first <= bucket < stop; *wall_offset_us* added to uptime is wall time."""

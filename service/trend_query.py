@@ -45,7 +45,7 @@ class TrendQuery:
                 first, stop = trend.stretch(offset_us)
                 if first < stop:
                     since, until = Place(boot, first), Place(boot, stop)
-                    rows = reader.stored(trend.tier, since, until, trend.battery, cells=request.series == "cells")
+                    rows = reader.stored(trend.tier, since, until, trend.battery, quantity=trend.quantity)
                     async for dated in rows:
                         if (dated.place, dated.battery) not in known:
                             await self._add(trend, dated, offset_us)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.history import Bucket, Place, Stat
-from storage.bucket_rows import FORMAT, first_key, key_of, pack, place_and_battery, unpack, unpack_head
+from storage.bucket_rows import FORMAT, HEAD, first_key, key_of, pack, place_and_battery, unpack, unpack_until
 
 NUMBERS = st.integers(-(2**40), 2**40)
 STATS = st.builds(
@@ -34,18 +34,19 @@ def test_a_bucket_that_is_cut_off_is_refused(bucket, data):
         unpack(packed[: data.draw(st.integers(0, len(packed) - 1))])
 
 
-@given(BUCKETS)
-def test_the_head_of_a_bucket(bucket):
-    """Everything but cells and balancing, the same as in the whole."""
-    assert unpack_head(pack(bucket)) == evolve(bucket, cells_mv=[], balancing_ms={})
+@given(BUCKETS, st.integers(0, len(HEAD) - 1))
+def test_a_part_of_a_bucket(bucket, last):
+    """Everything up to the quantity that is wanted as in the whole, and nothing behind it."""
+    wanted = {name: getattr(bucket, name) for name in HEAD[: last + 1]}
+    assert unpack_until(pack(bucket), HEAD[last]) == Bucket(**wanted)
 
 
 @given(BUCKETS, st.data())
-def test_a_head_that_is_cut_off_is_refused(bucket, data):
+def test_a_part_that_is_cut_off_is_refused(bucket, data):
     """As for the whole; only what lies behind it is not looked at."""
     head = len(pack(evolve(bucket, cells_mv=[], balancing_ms={}))) - 3  # no cells have two numbers, no balancing one
     with pytest.raises(ValueError, match="bucket of the history is cut off"):
-        unpack_head(pack(bucket)[: data.draw(st.integers(0, head - 1))])
+        unpack_until(pack(bucket)[: data.draw(st.integers(0, head - 1))], "temperatures_dc")
 
 
 def test_a_newer_format_is_refused():
@@ -53,7 +54,7 @@ def test_a_newer_format_is_refused():
     with pytest.raises(ValueError, match="another format than 1"):
         unpack(bytes([FORMAT + 1]) + pack(Bucket())[1:])
     with pytest.raises(ValueError, match="another format than 1"):
-        unpack_head(bytes([FORMAT + 1]) + pack(Bucket())[1:])
+        unpack_until(bytes([FORMAT + 1]) + pack(Bucket())[1:], "spread_mv")
 
 
 def test_a_minute_of_sixteen_cells_is_small():
