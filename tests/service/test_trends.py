@@ -8,7 +8,7 @@ import pytest
 from core.configuration import PARALLEL, BatteryConfiguration, Configuration
 from core.presence import Phase
 from core.service_view import JOINED, LEFT, Publication
-from core.trend import JSON_PATH, REQUEST_PATH
+from core.trend import JSON_PATH, REQUEST_PATH, BadRequest
 from service.trends import Trends, monitored
 from storage.database import StorageError
 from tests.doubles.manual_clock import ManualClock
@@ -239,6 +239,36 @@ async def test_the_same_question_within_five_seconds(bench):
     await bench.clock.run_for(1)
     assert bench.begun() == [(10, "a"), (15, "c"), (16, "d")]
     assert bench.answer()["of"] == '[["ble_1"], null, 2, "spread"]'
+
+
+async def test_one_query_serves_all_who_ask_the_same_meanwhile(bench):
+    """Who asks while it runs gets its answer, too, with the own id."""
+    await bench.joined(ONE)
+    bench.query.seconds = 3
+    bench.ask("a", hours=2)
+    await bench.clock.run_for(1)
+    bench.ask("b", hours=2)
+    await bench.clock.run_for(3)
+    assert bench.answer()["id"] == "b"
+    assert bench.begun() == [(10, "a")]
+
+
+async def test_an_answer_that_would_be_too_long(bench):
+    """The query found no way to say it: an error that says what helps."""
+    await bench.joined(ONE)
+    bench.query.failure = BadRequest("a", "the answer is too long; ask for one battery")
+    bench.ask("a")
+    await bench.clock.run_for(2)
+    assert bench.answer() == {"id": "a", "error": "the answer is too long; ask for one battery"}
+
+
+async def test_who_leaves_is_not_asked_for(bench):
+    """Nobody can read the answer."""
+    await bench.joined(ONE)
+    bench.ask("a", hours=2)
+    bench.change(ONE, LEFT)
+    await bench.clock.run_for(10)
+    assert bench.query.begun == []
 
 
 async def test_a_history_that_cannot_be_read(bench):
