@@ -15,7 +15,7 @@ from typing import Any, Awaitable, Callable, Optional, Sequence
 
 from service import PROGRAM, VERSION
 
-COMMANDS = ("run", "scan", "replay", "session", "at", "rebuild", "decode", "check", "version")
+COMMANDS = ("run", "scan", "replay", "session", "export", "at", "rebuild", "decode", "check", "version")
 _BUS_HELP = (
     "session, system, private, none, or an address; default: the session bus if there is one, else the system bus"
 )
@@ -70,7 +70,7 @@ def _dispatch(parsed: argparse.Namespace, clock: Any) -> int:
         return asyncio.run(run_command(parsed, clock))
     if parsed.command == "replay":
         return _replay(parsed)
-    if parsed.command in ("session", "at", "rebuild"):
+    if parsed.command in ("session", "export", "at", "rebuild"):
         return _from_database(parsed)
     if parsed.command == "decode":
         from service.decode import decode_command
@@ -99,6 +99,10 @@ def _from_database(parsed: argparse.Namespace) -> int:
         from service.at import at_command
 
         command = at_command(parsed)
+    elif parsed.command == "export":
+        from service.export import csv_command
+
+        command = csv_command(parsed)
     elif parsed.command == "rebuild":
         from service.rebuild import rebuild_command
 
@@ -179,6 +183,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_run(commands)
     _add_replay(commands)
     _add_session(commands)
+    _add_export(commands)
     _add_at(commands)
     rebuild = commands.add_parser("rebuild", help="count the history anew from the readings that are kept")
     rebuild.add_argument("--database", help=_DATABASE_HELP)
@@ -254,6 +259,17 @@ def _add_session(commands: Any) -> None:
     export.add_argument("--until", help="UTC, not included")
     export.add_argument("--battery", help="only this one, by address")
     export.add_argument("--redact", action="store_true", help="without addresses, names, serial numbers, passwords")
+    export.add_argument("--database", help=_DATABASE_HELP)
+
+
+def _add_export(commands: Any) -> None:
+    export = commands.add_parser("export", help="history and log as CSV")
+    export.add_argument("kind", choices=("cells", "batteries", "readings", "events", "alerts", "links"))
+    export.add_argument("--since", help="UTC, e.g. 2026-11-22T15:30")
+    export.add_argument("--until", help="UTC, not included")
+    export.add_argument("--battery", help="only this one, by address")
+    export.add_argument("--resolution", choices=("1min", "15min", "1day"), help="of cells and batteries, default 15min")
+    export.add_argument("-o", "--output", default="-", metavar="FILE", help="default: standard output")
     export.add_argument("--database", help=_DATABASE_HELP)
 
 

@@ -15,7 +15,8 @@ from storage.event_reader import EventReader
 from storage.session_export import Selection, export_session
 
 
-def _time(text: Optional[str]) -> Optional[int]:
+def time_or_none(text: Optional[str]) -> Optional[int]:
+    """UTC in µs since 1970. Raises :class:`ConfigError`."""
     return None if text is None else parse_time(text)
 
 
@@ -31,7 +32,9 @@ def battery_named(text: Optional[str]) -> Optional[str]:
 
 async def export_command(arguments: Namespace) -> int:
     """Write one session file."""
-    selection = Selection(_time(arguments.since), _time(arguments.until), battery_named(arguments.battery))
+    selection = Selection(
+        time_or_none(arguments.since), time_or_none(arguments.until), battery_named(arguments.battery)
+    )
     database = Path(arguments.database) if arguments.database else default_database(in_process=False)
     writer = "{} {}".format(PROGRAM, VERSION)
     async with await EventReader.open(database) as reader:

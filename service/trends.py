@@ -13,7 +13,7 @@ from typing import Any, Awaitable, Callable, Dict, List, Mapping, Optional, Prot
 from attrs import define, field
 
 from adapters.clock import Clock
-from core.configuration import SEPARATE, BatteryConfiguration, Configuration, PlannedService
+from core.configuration import BatteryConfiguration, Configuration, PlannedService
 from core.paths import Value
 from core.publication import BUS_NAME_PREFIX
 from core.service_view import JOINED, LEFT, Publication
@@ -57,8 +57,7 @@ class Query(Protocol):
 
 def monitored(configuration: Configuration) -> List[PlannedService]:
     """The services with a cell monitor: the virtual one, or every single battery's; not its members beside it."""
-    services = list(configuration.services)
-    return services if configuration.topology == SEPARATE else services[:1]
+    return [service for service in configuration.services if service.monitors_cells]
 
 
 @define

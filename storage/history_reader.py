@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import AsyncIterator, Callable, Dict, List, Optional, Tuple, Type
+from typing import AsyncIterator, Callable, Dict, List, Optional, Set, Tuple, Type
 
 from core.events import Event
 from core.history import DAY, MINUTE, QUARTER, SETTLE_US, TIERS, Bucket, DatedBucket, History, Place, Tier
@@ -41,6 +41,11 @@ class HistoryReader(EventReader):
     async def marks(self) -> Dict[str, int]:
         """How far the tables reach: the table ``history_mark``."""
         return {row[0]: row[1] for row in await fetch_all(self._db, self._path, "SELECT name, value FROM history_mark")}
+
+    async def battery_names(self) -> Set[str]:
+        """Every battery that was ever read."""
+        await self._names.load_batteries(self._db, self._path)
+        return set(self._names.batteries) | {battery for battery, _ in self._names.sources}
 
     def wall_offsets_us(self) -> Dict[int, int]:
         """By boot: what to add to uptime to get the wall time."""

@@ -30,7 +30,7 @@ MARGIN_BYTES = MB // 2
 _STEP_US = 3_600_000_000
 """How much recorded time makes room at once."""
 _STEPS_AT_ONCE = 24
-_ROWS_AT_ONCE = 2000
+_ROWS_AT_ONCE = 100
 _PAGES_AT_ONCE = 100
 """How far the file shrinks at once: every page that moves is written twice."""
 WAL_BYTES = 1000 * (PAGE_SIZE + 24) + 32

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 from pathlib import Path
 from typing import IO, Any, Dict, Iterator, Mapping, Optional
 
@@ -33,6 +31,7 @@ from core.protocols import UnknownProtocol
 from core.protocols.base import frames_of
 from core.service_view import CUSTOM_NAME
 from storage.database import StorageError
+from storage.whole_file import WholeFile
 
 FORMAT = "dbus-btbattery session"
 MAJOR = 1
@@ -211,51 +210,16 @@ def _check_setting(setting: str, value: Any) -> None:
         raise ValueError("{} = {!r} is not within {:g} to {:g}".format(setting, value, known.low, known.high))
 
 
-class SessionWriter:
-    """Writes a session file under a temporary name; the final name appears when it is complete.
-
-    Use as a context manager. Leaving by an exception removes the unfinished file.
-    """
+class SessionWriter(WholeFile):
+    """Writes a session file, which appears when it is complete. Use as a context manager."""
 
     def __init__(self, path: Path, header: SessionHeader) -> None:
-        self._path, self._unfinished = path, Path("{}.part".format(path))
-        try:
-            self._file: IO[str] = open(str(self._unfinished), "w", encoding="utf-8")
-        except OSError as error:
-            raise StorageError("cannot write {}: {}".format(path, error.strerror)) from None
-        self._file.write(header_line(header))
-
-    def write(self, event: Event) -> None:
-        """Add one event. Raises :class:`StorageError`."""
-        try:
-            self._file.write(event_line(event))
-        except OSError as error:
-            raise self._failed(error) from None
+        super().__init__(path)
+        self.write_text(header_line(header))
 
     def __enter__(self) -> SessionWriter:
         return self
 
-    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
-        try:
-            if kind is None:
-                self._finish()
-        except OSError as failure:
-            raise self._failed(failure) from None
-        finally:
-            self._discard()
-
-    def _finish(self) -> None:
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
-        os.replace(str(self._unfinished), str(self._path))
-
-    def _discard(self) -> None:
-        """Remove what has not become the final file; after a success there is nothing left to remove."""
-        with contextlib.suppress(OSError):
-            self._file.close()
-        with contextlib.suppress(OSError):
-            self._unfinished.unlink()
-
-    def _failed(self, error: OSError) -> StorageError:
-        return StorageError("cannot write {}: {}".format(self._path, error.strerror))
+    def write(self, event: Event) -> None:
+        """Add one event. Raises :class:`StorageError`."""
+        self.write_text(event_line(event))

@@ -1,0 +1,116 @@
+"""The commands ``export`` and ``rebuild`` as they are typed."""
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from service.cli import main
+from tests.programs import ROOT, environment
+from tests.storage.lives import BATTERIES, HOUR_S, Device, tables
+
+
+@pytest.fixture
+async def database(tmp_path):
+    """Two batteries, two hours."""
+    device = Device(tmp_path / "log.db", batteries=2, poll_s=5, commit_every=60)
+    await device.start()
+    await device.run(2 * HOUR_S)
+    await device.stop()
+    return str(tmp_path / "log.db")
+
+
+def typed(capsys, *arguments):
+    """Exit code, standard output and standard error of a command."""
+    code = main(arguments)
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+def test_to_standard_output_and_to_a_file(database, tmp_path, capsys):
+    """The same bytes; quarters of an hour unless told otherwise."""
+    code, out, err = typed(capsys, "export", "batteries", "--database", database)
+    assert (code, err) == (0, "")
+    assert len(out.splitlines()) == 1 + 2 * 9
+    file = tmp_path / "out.csv"
+    assert typed(capsys, "export", "batteries", "--database", database, "-o", str(file))[0] == 0
+    assert file.read_bytes() == out.encode()
+    assert not (tmp_path / "out.csv.part").exists()
+    code, out, _ = typed(
+        capsys, "export", "cells", "--resolution", "1day", "--battery", BATTERIES[0], "--database", database
+    )
+    assert (code, len(list(csv.DictReader(out.splitlines())))) == (0, 4)
+
+
+def test_nothing_in_that_time(database, capsys):
+    """A header, and a line that says why there is no more."""
+    code, out, err = typed(capsys, "export", "cells", "--since", "2030-01-01", "--database", database)
+    assert (code, len(out.splitlines())) == (0, 1)
+    assert "nothing was recorded in that time" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (["events", "--resolution", "1day"], 2, "--resolution is for cells and batteries only"),
+        (["cells", "--since", "yesterday"], 2, "is no time like"),
+        (["cells", "--battery", "ble_x"], 1, "there is no battery ble_x"),
+        (["cells", "-o", "/dev/full/x"], 1, "cannot write /dev/full/x"),
+        (["cells", "-o", "/no/such/folder/x.csv"], 1, "cannot write /no/such/folder/x.csv: No such file"),
+    ],
+)
+def test_wrong_usage_and_places(database, capsys, arguments, code, says):
+    """One line and the exit code."""
+    ended, out, err = typed(capsys, "export", *arguments, "--database", database)
+    assert (ended, out) == (code, "")
+    assert says in err and err.count("\n") == 1
+
+
+@pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_it_leaves_nothing(database, tmp_path, signal_number):
+    """Neither half a file nor its beginnings; an older file stays as it was."""
+    file, unfinished = tmp_path / "out.csv", tmp_path / "out.csv.part"
+    file.write_text("older")
+    slow = (
+        "import asyncio, sys, storage.csv_export as export, service.export\n"
+        "rows = service.export.csv_rows\n"
+        "async def slow(*arguments):\n"
+        "    async for row in rows(*arguments):\n"
+        "        await asyncio.sleep(0.01)\n"
+        "        yield row\n"
+        "service.export.csv_rows = slow\n"
+        "from service.cli import main\n"
+        "sys.exit(main(sys.argv[1:]))\n"
+    )
+    arguments = ["export", "readings", "--database", database, "-o", str(file)]
+    program = subprocess.Popen(
+        [sys.executable, "-c", slow, *arguments], cwd=str(ROOT), env=environment(), stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 30
+    while not unfinished.exists() or not os.path.getsize(str(unfinished)):
+        assert program.poll() is None and time.monotonic() < deadline
+        time.sleep(0.05)
+        if unfinished.exists():
+            break
+    program.send_signal(signal_number)
+    _, err = program.communicate(timeout=30)
+    assert program.returncode == 1, err
+    assert "Traceback" not in err
+    assert file.read_text() == "older"
+    assert not unfinished.exists()
+
+
+def test_rebuild(database, tmp_path, capsys):
+    """It says what it counted, and the history is as it was."""
+    before = tables(database)
+    code, out, err = typed(capsys, "rebuild", "--database", database)
+    assert (code, err) == (0, "")
+    rows = len(before["history_minute"])
+    assert out == "counted anew: {} rows of 1min, 16 rows of 15min, 0 rows of 1day\n".format(rows)
+    assert tables(database) == before
+    code, _, err = typed(capsys, "rebuild", "--database", str(tmp_path / "none.db"))
+    assert (code, "does not exist" in err) == (1, True)
