@@ -30,6 +30,7 @@ MARGIN_BYTES = MB // 2
 _STEP_US = 3_600_000_000
 """How much recorded time makes room at once."""
 _STEPS_AT_ONCE = 24
+_HOURS_AT_ONCE = 4
 _ROWS_AT_ONCE = 100
 _PAGES_AT_ONCE = 100
 """How far the file shrinks at once: every page that moves is written twice."""
@@ -130,9 +131,14 @@ class Sweeper:
             return []
         uptime_us = oldest.bucket * QUARTER.seconds * 1_000_000
         below = min(await self._reader.number_at(oldest.boot, uptime_us), await self._countable())
-        step = await self._delete_readings(below, AGE)
-        self._more = step is not None
-        return [] if step is None else [step]
+        deleted: List[ReadingsDeleted] = []
+        while len(deleted) < _HOURS_AT_ONCE:
+            step = await self._delete_readings(below, AGE)
+            if step is None:
+                return deleted
+            deleted.append(step)
+        self._more = True
+        return deleted
 
     async def forecast_days(self) -> Optional[float]:
         """For how many days of raw readings there is room, as they came lately; ``None`` before that can be said."""

@@ -19,7 +19,7 @@ from tests.storage.disks import fill, remount, small_disk
 from tests.storage.logs import query, read_log
 
 HOUR_S = 3600
-HOURS = 2
+HOURS = 1
 SERVICE = "com.victronenergy.battery.sim_a"
 ROOM = Retention(cap_bytes=64_000_000)
 """The size of the database is not what keeps it from being written here."""
@@ -74,7 +74,7 @@ class Run:
 
 async def test_a_disk_that_is_full_for_hours(tmp_path, monkeypatch):
     """Live, alarm raised, memory bounded; then it writes again, and the log says what is missing."""
-    monkeypatch.setattr(storage.waiting, "MAX_PENDING", 800)  # what 24 hours do to the bound: tests/storage
+    monkeypatch.setattr(storage.waiting, "MAX_PENDING", 700)  # what 24 hours do to the bound: tests/storage
     with small_disk(tmp_path / "disk", 3) as folder:
         run = Run(folder / "history.db")
         await run.start()

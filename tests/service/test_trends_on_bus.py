@@ -69,7 +69,7 @@ def test_a_request_and_its_answer(bus, tmp_path):
         program.send_signal(15)
         printed, _ = program.communicate(timeout=20)
         assert program.returncode == 0
-    assert "CellMonitor" not in printed
+    assert "/CellMonitor/Trend" not in printed
     assert run("session", "export", tmp_path / "s.jsonl", "--database", database).returncode == 0
     assert run("replay", tmp_path / "s.jsonl", "--print").stdout == printed
 

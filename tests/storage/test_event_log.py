@@ -221,7 +221,8 @@ async def test_what_comes_during_a_commit_waits_for_the_next(tmp_path):
     log.save_snapshot("remembered", 1, {"n": 3})
     log.save_snapshot("steady", 1, {})
     running = asyncio.ensure_future(log.commit())
-    await turns(3)  # a commit has more statements than that
+    while not log._db.in_transaction:
+        await turns(1)
     append_all(log, some_events(2, first=4))
     log.save_snapshot("remembered", 1, {"n": 5})
     await running

@@ -59,7 +59,7 @@ async def test_a_rebuild_is_byte_for_byte_what_the_daemon_counted(tmp_path, seed
 
 async def a_month(path):
     """Thirty days under the usual retention; a threshold was set on the first one."""
-    device = Device(path, seed=30, commit_every=60)
+    device = Device(path, seed=30, poll_s=90, commit_every=60)
     await device.start()
     device.change_setting("AlertThreshold", 0.1)
     await device.run(12 * HOUR_S)
@@ -80,7 +80,7 @@ async def test_a_month_later_the_first_day_is_still_there(tmp_path, monkeypatch)
     assert 13.9 < (readings[-1].uptime_us - readings[0].uptime_us) / (DAY_S * 1e6) < 14.2
     counted = tables(path)
     assert len(counted["history_day"]) == 30
-    assert unpack(counted["history_day"][0][1]).voltage_mv.count > 1370, "the kill cost some minutes of the first day"
+    assert unpack(counted["history_day"][0][1]).voltage_mv.count > 900, "the kill cost some minutes of the first day"
     assert len(counted["history_quarter"]) > 29.9 * 96
     assert len(counted["history_minute"]) in range(2880, 2880 + 60)
 

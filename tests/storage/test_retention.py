@@ -6,14 +6,12 @@ import tracemalloc
 
 import pytest
 
-from core.events import HistoryPaused, HistoryResumed, ReadingsDeleted, ReadingTaken
+from core.events import FrameRejected, HistoryPaused, HistoryResumed, ReadingsDeleted, ReadingTaken
 from storage.event_log import EventLog
 from storage.retention import MB, WAL_BYTES, Retention, size_of
 from tests.storage.disks import fill, small_disk
-from tests.storage.lives import DAY_S, HOUR_S, Device, tables
+from tests.storage.lives import BATTERIES, DAY_S, HOUR_S, Device, tables
 from tests.storage.logs import WALL_US, event, query, read_log, reading, started
-
-DAY_OF_ROWS = {"history_minute": 1440, "history_quarter": 96, "history_day": 1}
 
 
 def kinds_of(events, kind):
@@ -80,9 +78,12 @@ async def test_the_cap_holds_and_the_oldest_readings_go_first(tmp_path):
 async def test_a_cap_that_is_lowered(tmp_path):
     """A file that is larger than it may be shrinks, step by step, and goes on being written."""
     path = tmp_path / "log.db"
-    device = Device(path, poll_s=2, batteries=2, commit_every=300)
+    device = Device(path, commit_every=60)
     await device.start()
-    await device.run(24 * HOUR_S)
+    for _ in range(20):
+        await device.run(HOUR_S)
+        for _ in range(250):
+            device.record(FrameRejected(BATTERIES[0], "jbd", "noise", b"\x55" * 1000))
     await device.stop()
     assert path.stat().st_size > 8 * MB
     device = Device(path, poll_s=5, retention=Retention(cap_bytes=8 * MB), commit_every=12)
@@ -157,7 +158,7 @@ async def test_a_day_on_a_full_disk(tmp_path):
     """24 hours at a poll of 5 s: memory bounded, nothing corrupted; then all that waited is stored and told."""
     with small_disk(tmp_path / "disk", 3) as folder:
         path = folder / "log.db"
-        device = Device(path, poll_s=5, retention=Retention(cap_bytes=64 * MB), commit_every=2)
+        device = Device(path, poll_s=5, retention=Retention(cap_bytes=64 * MB), commit_every=12)
         await device.start()
         await device.run(HOUR_S)
         await device.commit()
