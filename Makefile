@@ -2,6 +2,7 @@
 # make test    install what is needed and run the tests
 # make check   lint, types and tests
 # make bench   figures: decode, fold, replay, append, trends
+# make soak    three weeks of four batteries through the log; CAP=MB for a smaller database
 # make venv    only prepare the Python environment
 
 PYTHON ?= python3
@@ -9,7 +10,7 @@ VENV ?= .venv
 SESSION ?=
 BIN := $(VENV)/bin
 
-.PHONY: venv run test check bench clean
+.PHONY: venv run test check bench soak clean
 venv: $(VENV)/.run
 
 $(VENV)/bin/python:
@@ -43,6 +44,9 @@ check: $(VENV)/.dev
 
 bench: $(VENV)/.test
 	$(BIN)/python -m tests.bench
+
+soak: $(VENV)/.test
+	$(BIN)/python -m tests.soak $(CAP)
 
 clean:
 	rm -rf .venv .venv-* build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

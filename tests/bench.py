@@ -1,6 +1,8 @@
-"""Figures for the budgets: decode, fold, replay, append, trends. ``make bench``; nothing here is a test."""
+"""Figures for the budgets: decode, fold, replay, append, trends, CSV. ``make bench``; nothing here is a test."""
 
 import asyncio
+import csv
+import io
 import json
 import os
 import resource
@@ -15,14 +17,16 @@ from attrs import evolve
 from core import protocols
 from core.configuration import PARALLEL, SERIES, BatteryConfiguration, Configuration
 from core.events import ReadingTaken, SessionStarted
-from core.history import MINUTE, History, Place
+from core.history import MINUTE, QUARTER, History, Place
 from core.live import LiveView
 from core.protocols.jbd.framing import answer_frame
 from core.sequencer import Sequencer
 from core.trend import parse_request
 from service.trend_query import TrendQuery
 from storage.commit import insert_buckets
+from storage.csv_export import CsvSelection, csv_rows
 from storage.event_log import EventLog
+from storage.history_reader import HistoryReader
 from tests.doubles.manual_clock import ManualClock
 
 BATTERIES = 4
@@ -175,6 +179,7 @@ async def bench_log():
                 count += 1
         report("read the log", int(count / (time.perf_counter() - begun)), "events/s", "-")
         await log.close()
+        await bench_csv(path, "readings")
 
 
 async def filled_for_a_year(path):
@@ -210,6 +215,19 @@ async def longest_turn(done):
     return longest
 
 
+async def bench_csv(path, kind):
+    """Rows of a month, or of a day of readings, as text."""
+    begun, count = time.process_time(), 0
+    table = csv.writer(io.StringIO(), lineterminator="\n")
+    async with await HistoryReader.open(path) as reader:
+        last_us = WALL_US + YEAR_DAYS * DAY_S * 1_000_000
+        since_us = last_us - 30 * DAY_S * 1_000_000 if kind == "cells" else None
+        async for row in csv_rows(reader, CsvSelection(kind, QUARTER, since_us)):
+            table.writerow(row)
+            count += 1
+    report("CSV of {}".format(kind), int(count / (time.process_time() - begun)), "rows/s", "-")
+
+
 async def bench_trends():
     """What a page asks of a year of 4 x 16 cells."""
     with tempfile.TemporaryDirectory() as folder:
@@ -233,6 +251,7 @@ async def bench_trends():
                 points = len(json.loads(answer)["min"][0])
                 print("  ({} bytes, {} points; the event loop was held for {} ms)".format(len(answer), points, held_ms))
         await log.close()
+        await bench_csv(Path(folder) / "log.db", "cells")
 
 
 def main():
