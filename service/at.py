@@ -12,8 +12,9 @@ from core.paths import Value, text_of
 from core.publication import BUS_NAME_PREFIX
 from core.service_view import TICK_US
 from service import PROGRAM
+from service.at_history import buckets_at, history_json, history_lines
 from service.outputs import ShownService
-from service.past import NothingKnown, Past, PastLink, past_at
+from service.past import NothingKnown, Past, PastLink, ReadingsGone, past_at
 from service.plan import default_database
 from service.session_commands import battery_named
 from service.status_screen import service_lines
@@ -32,6 +33,8 @@ async def at_command(arguments: Namespace) -> int:
     async with await EventReader.open(database) as reader:
         try:
             past = await past_at(reader, wall_us, progress=True)
+        except ReadingsGone as gone:
+            return await _from_history(database, gone, arguments)
         except NothingKnown as nothing:
             print("{}: {}".format(PROGRAM, nothing), file=sys.stderr)
             return 1
@@ -41,6 +44,16 @@ async def at_command(arguments: Namespace) -> int:
         print(json.dumps(to_json(past, battery), indent=2))
     else:
         print("\n".join(lines(past, battery)))
+    return 0
+
+
+async def _from_history(database: Path, gone: ReadingsGone, arguments: Namespace) -> int:
+    found = await buckets_at(database, gone, battery_named(arguments.battery))
+    if not found:
+        print("{}: {}".format(PROGRAM, gone), file=sys.stderr)
+        return 1
+    text = json.dumps(history_json(found, gone), indent=2) if arguments.json else "\n".join(history_lines(found, gone))
+    print(text)
     return 0
 
 

@@ -26,6 +26,14 @@ class NothingKnown(Exception):
     """Nothing ran at that time, or nothing is left of it: a line that says so."""
 
 
+class ReadingsGone(NothingKnown):
+    """Something ran at that time, and its raw readings were deleted."""
+
+    def __init__(self, wall_us: int, boot: int, uptime_us: int) -> None:
+        self.wall_us, self.boot, self.uptime_us = wall_us, boot, uptime_us
+        super().__init__("the single readings of {} were deleted".format(time_text(wall_us)))
+
+
 @define
 class PastLink:
     """The connection to one battery, as it was. Times are UTC in µs, dated by the last setting of the clock."""
@@ -72,27 +80,22 @@ class Past:
 
 
 async def past_at(reader: EventReader, wall_us: int, *, progress: bool = False) -> Past:
-    """Everything as it was at *wall_us* (UTC). Raises :class:`NothingKnown` and :class:`StorageError`."""
+    """Everything as it was at *wall_us* (UTC).
+
+    Raises :class:`NothingKnown`, a :class:`ReadingsGone` where the history may know more, and :class:`StorageError`.
+    """
     session = await _session_at(reader, wall_us)
     uptime_us = wall_us - session.wall_offset_us
     stop = min(session.stop, await reader.number_at(session.boot, uptime_us + 1))
     below = await reader.readings_deleted_below()
     if stop <= below:
-        return await told_without_readings(wall_us)
+        raise ReadingsGone(wall_us, session.boot, uptime_us)
     fold = _Fold(session, deleted_below=below)
     with progress_bar("events", stop - session.start, shown=progress) as bar:
         async for event in reader.events(session.start, stop):
             fold.take(event)
             bar.update(1)
     return fold.result(wall_us)
-
-
-async def told_without_readings(wall_us: int) -> Past:
-    """What can be told of a time whose raw readings were deleted: nothing, for they are all that is kept of it.
-
-    Raises :class:`NothingKnown`.
-    """
-    raise NothingKnown("the readings of {} were deleted to make room".format(time_text(wall_us)))
 
 
 async def _session_at(reader: EventReader, wall_us: int) -> RecordedSession:

@@ -191,7 +191,7 @@ def test_readings_that_were_deleted(log, capsys):
     assert lines[1] == "older readings were deleted: all follows from those since 2026-01-01T00:00:20Z"
     code, lines, err = at(capsys, "2026-01-01T00:00:15", "--database", database)
     assert (code, lines) == (1, [])
-    assert "the readings of 2026-01-01T00:00:15Z were deleted" in err
+    assert "the single readings of 2026-01-01T00:00:15Z were deleted" in err
 
 
 def test_wrong_usage(log, capsys, tmp_path):

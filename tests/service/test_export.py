@@ -1,6 +1,7 @@
 """The commands ``export`` and ``rebuild`` as they are typed."""
 
 import csv
+import json
 import os
 import signal
 import subprocess
@@ -9,9 +10,12 @@ import time
 
 import pytest
 
+from core.events import ReadingsDeleted
 from service.cli import main
+from storage.event_log import EventLog
 from tests.programs import ROOT, environment
 from tests.storage.lives import BATTERIES, HOUR_S, Device, tables
+from tests.storage.logs import event, query
 
 
 @pytest.fixture
@@ -114,3 +118,40 @@ def test_rebuild(database, tmp_path, capsys):
     assert tables(database) == before
     code, _, err = typed(capsys, "rebuild", "--database", str(tmp_path / "none.db"))
     assert (code, "does not exist" in err) == (1, True)
+
+
+@pytest.fixture
+async def trimmed(tmp_path):
+    """Eight hours of which the single readings of the last two are left."""
+    path = tmp_path / "trimmed.db"
+    device = Device(path, poll_s=5, commit_every=60)
+    await device.start()
+    await device.run(8 * HOUR_S)
+    await device.stop()
+    query(path, "DELETE FROM event WHERE kind = 1 AND uptime_us < 21600000000")
+    log = await EventLog.open(path)
+    await log.begin_boot("boot-0", 9 * HOUR_S * 1_000_000)
+    log.append(event(log.next_number, ReadingsDeleted(8600, 8500, "age"), uptime_us=9 * HOUR_S * 1_000_000))
+    await log.close()
+    return str(path)
+
+
+def test_at_a_time_whose_readings_are_gone(trimmed, capsys):
+    """The history answers with the finest stretch that it has, and says that it is one."""
+    code, out, err = typed(capsys, "at", "2026-01-01T01:07:30", "--database", trimmed)
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    assert lines[0] == (
+        "the single readings of 2026-01-01T01:07:30Z were deleted; the 1min from 2026-01-01T01:07:00Z are kept as "
+        "lowest, mean, highest:"
+    )
+    assert lines[2] == BATTERIES[0]
+    named = {line.split()[0]: [float(number) for number in line.split()[1:]] for line in lines[3:]}
+    assert {"voltage_V", "current_A", "soc_pct", "spread_V", "cell1_V", "cell4_V", "temperature1_C"} <= set(named)
+    assert all(low <= mean <= high for low, mean, high in named.values())
+    code, out, _ = typed(capsys, "at", "2026-01-01T01:07:30", "--json", "--database", trimmed)
+    told = json.loads(out)
+    assert (code, told["readings_deleted"], told["resolution"]) == (0, True, "1min")
+    assert told["batteries"][BATTERIES[0]]["cell1_V"] == pytest.approx(named["cell1_V"], abs=0.001)
+    code, _, err = typed(capsys, "at", "2026-01-01T01:07:30", "--battery", "sim:x", "--database", trimmed)
+    assert (code, "were deleted" in err) == (1, True)

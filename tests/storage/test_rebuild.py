@@ -11,7 +11,7 @@ from storage.event_log import EventLog
 from storage.history_reader import TABLES, HistoryReader
 from storage.rebuild import rebuild
 from storage.retention import Retention
-from tests.storage.lives import DAY_S, HOUR_S, Device, tables
+from tests.storage.lives import BATTERIES, DAY_S, HOUR_S, Device, tables
 from tests.storage.logs import WALL_US, query, read_log
 
 TIERS_BY_TABLE = {table: tier for tier, table in TABLES.items()}
@@ -185,3 +185,37 @@ async def test_unfinished_buckets_are_read_too(tmp_path):
 def is_pack(one):
     """Whether an event is an answer to request 03."""
     return isinstance(one.fact, ReadingTaken) and one.fact.frame[1] == 3
+
+
+async def test_a_battery_that_is_not_there_yet_keeps_its_history(tmp_path):
+    """A restart, a day without it, a rebuild: its rows are as they were, and it goes on where it comes back."""
+    path = tmp_path / "log.db"
+    device = Device(path, batteries=2)
+    await device.start()
+    await device.run(2 * HOUR_S)
+    await device.stop()
+    before = await rows_of(path, BATTERIES[1])
+    assert len(before) >= 119
+
+    device._batteries = BATTERIES[:1]  # the other one is switched off
+    device.reboot()
+    await device.start()
+    await device.run(DAY_S)
+    await device.stop()
+    assert await rows_of(path, BATTERIES[1]) == before
+    await rebuild(path, wall_us=WALL_US)
+    assert await rows_of(path, BATTERIES[1]) == before
+
+    device._batteries = BATTERIES
+    await device.start()
+    await device.run(HOUR_S)
+    await device.stop()
+    after = await rows_of(path, BATTERIES[1])
+    assert after[: len(before)] == before
+    assert len(after) - len(before) > 55 and after[len(before)].place.boot > 1
+
+
+async def rows_of(path, battery):
+    """The minutes of one battery."""
+    async with await HistoryReader.open(path) as reader:
+        return [dated async for dated in reader.buckets(MINUTE, battery=battery)]
