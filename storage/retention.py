@@ -36,7 +36,9 @@ _PAGES_AT_ONCE = 100
 """How far the file shrinks at once: every page that moves is written twice."""
 WAL_BYTES = 1000 * (PAGE_SIZE + 24) + 32
 """What the WAL becomes before SQLite empties it into the database."""
-_LEAST_FORECAST_US = 600_000_000
+_EMPTY_BYTES = 25 * PAGE_SIZE
+"""What a database takes that holds nothing yet."""
+_LEAST_FORECAST_US = 3_600_000_000
 """What is said of the future rests on at least this much of the past."""
 
 AGE = "age"
@@ -152,7 +154,7 @@ class Sweeper:
         if first is None or last.uptime_us - first.uptime_us < _LEAST_FORECAST_US:
             return None
         per_day = (newest - first.number) / (last.uptime_us - first.uptime_us) * DAY.seconds * 1e6
-        per_event = await self._used_bytes() / (newest - oldest + 1)
+        per_event = max(1, await self._used_bytes() - _EMPTY_BYTES) / (newest - oldest + 1)
         return (self._retention.cap(self._path) - MARGIN_BYTES - WAL_BYTES) / (per_day * per_event)
 
     async def _oldest_kept(self, tier: Tier, count: int) -> Optional[Place]:

@@ -140,12 +140,12 @@ async def test_the_cap_by_free_space(tmp_path):
 
 
 async def test_the_forecast(tmp_path):
-    """Room in days at the rate of the last day; unknown in the first ten minutes."""
+    """Room in days at the rate of the last day; unknown in the first hour."""
     path = tmp_path / "log.db"
     device = Device(path, poll_s=5, retention=Retention(cap_bytes=20 * MB), commit_every=60)
     await device.start()
     assert await device.log.forecast_days() is None
-    await device.run(300)
+    await device.run(3000)
     assert await device.log.forecast_days() is None
     await device.run(20 * HOUR_S)
     days = await device.log.forecast_days()
