@@ -37,7 +37,7 @@ SNAPSHOT_EVERY_US = 60_000_000
 SNAPSHOT_AT_LEAST_US = 600_000_000
 """Also when nothing changed, so that a start after a kill has little to fold."""
 RESTART_S = 5.0
-FORECAST_EVERY_US = 3_600_000_000
+FORECAST_EVERY_US = 600_000_000
 REMIND_S = 60.0
 """How often the log names a battery that has not answered yet."""
 RELEASE_S = 0.8
@@ -75,7 +75,7 @@ class Daemon:
         self._snapshot_us = 0
         self._sequencer: Optional[Sequencer] = None
         self._ended = False
-        self._forecast_us = 0
+        self._forecast_us = clock.uptime_us()
         self.forecast_days: Optional[float] = None
         """For how many days of raw readings the database has room; ``None`` before that can be said."""
         names = [BUS_NAME_PREFIX + service.key for service in configuration.services]
@@ -263,7 +263,7 @@ class Daemon:
 
     async def _forecast(self) -> None:
         """Tell once, and again after every start, how far the disk reaches."""
-        if self.forecast_days is not None and self._clock.uptime_us() < self._forecast_us + FORECAST_EVERY_US:
+        if self._clock.uptime_us() < self._forecast_us + FORECAST_EVERY_US:
             return
         told, self.forecast_days = self.forecast_days, await self._log.forecast_days()
         self._forecast_us = self._clock.uptime_us()
