@@ -48,8 +48,8 @@ from storage.waiting import Waiting
 
 log = logging.getLogger(__name__)
 
-MINUTES_AT_ONCE = 5
-"""Rows of the history are written for so many minutes together: a page written for one minute costs as much flash."""
+MINUTES_AT_ONCE = 15
+"""Rows of the history are written for so many minutes together: those of one minute would cost as much flash."""
 EVENTS_AT_ONCE = 1000
 """So many events are stored in one transaction."""
 EVENTS_TRIED = 50
