@@ -95,7 +95,9 @@ def _no_number(text: str) -> NoReturn:
 def _id(id: Any) -> Id:
     if isinstance(id, str) and len(id) <= MAX_ID:
         return id
-    if isinstance(id, (int, float)) and not isinstance(id, bool) and math.isfinite(id) and len(str(id)) <= MAX_ID:
+    if isinstance(id, int) and not isinstance(id, bool) and abs(id) < 10**MAX_ID:
+        return id
+    if isinstance(id, float) and math.isfinite(id):
         return id
     raise BadRequest("", "id has to be a string or a number of up to {} characters".format(MAX_ID))
 

@@ -56,6 +56,7 @@ def answered(asked, id="x"):
         ('{"id":1e999}', "", "id has to be"),
         ('{"id":"%s"}' % ("x" * 65), "", "id has to be"),
         ('{"id":%s}' % ("1" * 65), "", "id has to be"),
+        ('{"id":1%s}' % ("0" * 400), "", "id has to be"),
         ('{"id":7,"hours":0}', 7, "hours has to be"),
         ('{"id":7,"hours":-1}', 7, "hours has to be"),
         ('{"id":7,"hours":87600.5}', 7, "hours has to be"),
