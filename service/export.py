@@ -36,12 +36,15 @@ async def csv_command(arguments: Namespace) -> int:
         battery_named(arguments.battery),
     )
     database = Path(arguments.database) if arguments.database else default_database(in_process=False)
+    output = Path(arguments.output)
+    if arguments.output != STANDARD_OUTPUT and output.resolve() == database.resolve():
+        raise ConfigError("{} is the database itself; give the table another name".format(output))
     async with await HistoryReader.open(database) as reader:
         rows = csv_rows(reader, selection)
         if arguments.output == STANDARD_OUTPUT:
             count = await _write(rows, sys.stdout.write, shown=not sys.stdout.isatty())
         else:
-            with WholeFile(Path(arguments.output)) as file:
+            with WholeFile(output) as file:
                 count = await _write(rows, file.write_text, shown=True)
     if not count:
         print("{}: nothing was recorded in that time".format(PROGRAM), file=sys.stderr)

@@ -15,6 +15,9 @@ class WholeFile:
 
     def __init__(self, path: Path) -> None:
         """Raises :class:`StorageError` when there is no writing at *path*."""
+        if os.path.exists(str(path)) and not os.path.isfile(str(path)) and not os.path.isdir(str(path)):
+            # The last step is a rename: as root it would put a file in the place of /dev/null.
+            raise StorageError("{} is not a file; give another name".format(path))
         self._path, self._unfinished = path, Path("{}.part".format(path))
         try:
             self._file: IO[str] = open(str(self._unfinished), "w", encoding="utf-8", newline="\n")

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -48,6 +49,15 @@ def test_to_standard_output_and_to_a_file(database, tmp_path, capsys):
         capsys, "export", "cells", "--resolution", "1day", "--battery", BATTERIES[0], "--database", database
     )
     assert (code, len(list(csv.DictReader(out.splitlines())))) == (0, 4)
+
+
+def test_the_database_is_not_replaced_by_a_table_of_it(database, capsys):
+    """Neither under its name nor under another one for it."""
+    before = Path(database).read_bytes()
+    for name in (database, os.path.join(os.path.dirname(database), ".", "log.db")):
+        code, _, err = typed(capsys, "export", "cells", "--database", database, "-o", name)
+        assert (code, "is the database itself" in err) == (2, True)
+    assert Path(database).read_bytes() == before
 
 
 def test_nothing_in_that_time(database, capsys):
