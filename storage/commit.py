@@ -22,8 +22,8 @@ class Batch:
     snapshots: Dict[str, Tuple[int, int, str]]
     """By name: version, number of the last event that counts, state."""
     buckets: List[DatedBucket]
-    counted_to: int
-    """Events below this number are in *buckets* or in rows stored before."""
+    counted_to: Optional[int]
+    """Events below this number are in *buckets* or in rows stored before; ``None``: as it was."""
     boot: Optional[Tuple[int, str]]
     """The boot, if it is not stored yet."""
 
@@ -68,6 +68,7 @@ async def write(db: aiosqlite.Connection, batch: Batch, names: Dictionaries) -> 
         await db.executemany(sql, snapshots)
         if batch.buckets:
             await insert_buckets(db, batch.buckets, names)
+        if batch.counted_to is not None:
             await db.execute(INSERT_MARK, (COUNTED_TO, batch.counted_to))
         await db.execute("COMMIT")
     except BaseException:

@@ -50,6 +50,9 @@ log = logging.getLogger(__name__)
 
 MINUTES_AT_ONCE = 15
 """Rows of the history are written for so many minutes together: those of one minute would cost as much flash."""
+UNCOUNTED_AT_MOST = 5000
+"""After so many events without that many minutes, e.g. while no battery answers, it is noted how far they are counted:
+a start folds what comes after, and retention deletes nothing of it."""
 EVENTS_AT_ONCE = 1000
 """So many events are stored in one transaction."""
 EVENTS_TRIED = 50
@@ -88,6 +91,7 @@ class EventLog:
         self._names = Dictionaries()
         self._waiting = Waiting()
         self._waiting_snapshots: Dict[str, Tuple[int, int, str]] = {}
+        self._counted_to = 0
         self._boot: Optional[Tuple[int, str]] = None
         self._boot_is_stored = True
         self._session_start: Optional[Event] = None
@@ -161,6 +165,7 @@ class EventLog:
                 log.warning("the history of the %d events so far is not counted; `rebuild` does that", newest)
             history = History()
             await db.execute(INSERT_MARK, (COUNTED_TO, newest + 1))
+        self._counted_to = (await reader.marks())[COUNTED_TO]
         for event in self._waiting.events:
             history.fold(event)
         self.history, self._names = history, names
@@ -346,11 +351,12 @@ class EventLog:
 
     def _batch(self, count: int, complete: bool, last: bool) -> Batch:
         """What to store next. Snapshots and history count what waits, so they go with the last of it."""
+        due = complete and (last or self._rows_are_due()) and self.history.open_since > self._counted_to
         return Batch(
             self._waiting.events[:count],
             dict(self._waiting_snapshots) if complete else {},
-            list(self.history.closed) if complete and (last or self._rows_are_due()) else [],
-            self.history.open_since,
+            list(self.history.closed) if due else [],
+            self.history.open_since if due else None,
             None if self._boot_is_stored else self._boot,
         )
 
@@ -358,6 +364,7 @@ class EventLog:
         names = self._names.copy()
         await write(db, batch, names)
         self._names, self._boot_is_stored = names, True
+        self._counted_to = self._counted_to if batch.counted_to is None else batch.counted_to
         del self._waiting.events[: len(batch.events)]
         del self.history.closed[: len(batch.buckets)]
         for name, snapshot in batch.snapshots.items():
@@ -366,7 +373,9 @@ class EventLog:
         self.stored += len(batch.events)
 
     def _rows_are_due(self) -> bool:
-        return len({each.place for each in self.history.closed if each.tier is MINUTE}) >= MINUTES_AT_ONCE
+        minutes = {each.place for each in self.history.closed if each.tier is MINUTE}
+        uncounted = self.history.open_since - self._counted_to
+        return len(minutes) >= MINUTES_AT_ONCE or uncounted >= UNCOUNTED_AT_MOST
 
     def _note_problem(self, problem: str) -> None:
         if problem != self.problem:

@@ -6,12 +6,13 @@ import tracemalloc
 
 import pytest
 
-from core.events import FrameRejected, HistoryPaused, HistoryResumed, ReadingsDeleted, ReadingTaken
-from storage.event_log import EventLog
+from core.events import FrameRejected, HistoryPaused, HistoryResumed, LinkLost, ReadingsDeleted, ReadingTaken
+from storage.event_log import UNCOUNTED_AT_MOST, EventLog
+from storage.rebuild import rebuild
 from storage.retention import MB, WAL_BYTES, Retention, size_of
 from tests.storage.disks import fill, small_disk
 from tests.storage.lives import BATTERIES, DAY_S, HOUR_S, Device, tables
-from tests.storage.logs import WALL_US, event, query, read_log, reading, started
+from tests.storage.logs import SECOND_US, WALL_US, event, query, read_log, reading, started
 
 
 def kinds_of(events, kind):
@@ -186,3 +187,25 @@ async def test_a_day_on_a_full_disk(tmp_path):
     assert device_lost.last_uptime_us - device_lost.first_uptime_us > 18 * HOUR_S * 1e6
     assert "AlertThreshold" in [getattr(one.fact, "setting", None) for one in events], "settings find room"
     assert sum(one.fact == reading() for one in events) == 0
+
+
+async def test_a_winter_without_an_answer_is_not_folded_at_every_start(tmp_path):
+    """Only link events for months: it is noted how far they are counted, and no reading before is counted twice."""
+    device = Device(tmp_path / "log.db")
+    await device.start()
+    await device.run(3 * 60 + 30)
+    for _ in range(3 * UNCOUNTED_AT_MOST // 2):
+        device.uptime_us += 60 * SECOND_US
+        device.record(LinkLost(BATTERIES[0], "timeout"))
+        if device.log.waiting >= 500:
+            await device.commit()
+    await device.kill()
+    newest = query(device.path, "SELECT max(number) FROM event")[0][0]
+    counted_to = query(device.path, "SELECT value FROM history_mark WHERE name = 'counted_to'")[0][0]
+    assert newest - counted_to < UNCOUNTED_AT_MOST
+    await device.start()
+    await device.run(600)
+    await device.stop()
+    before = tables(device.path)
+    await rebuild(device.path, wall_us=WALL_US)
+    assert tables(device.path) == before
