@@ -149,6 +149,20 @@ async def fetch_number(db: aiosqlite.Connection, path: Path, sql: str, values: I
     return None if row is None or row[0] is None else int(row[0])
 
 
+async def find_boot(db: aiosqlite.Connection, path: Path, boot_id: str, uptime_us: int) -> Tuple[Tuple[int, str], bool]:
+    """Number and id of the boot that goes on at *uptime_us*, and whether it is stored already. Raises as
+    :func:`fetch_all`.
+    """
+    last = await fetch_one(db, path, "SELECT number, boot_id FROM boot ORDER BY number DESC LIMIT 1")
+    if last is None:
+        return (1, boot_id), False
+    sql = "SELECT uptime_us FROM event WHERE boot = ? ORDER BY number DESC LIMIT 1"
+    newest_us = await fetch_number(db, path, sql, (last[0],))
+    if last[1] == boot_id and (newest_us is None or newest_us <= uptime_us):
+        return (int(last[0]), boot_id), True
+    return (int(last[0]) + 1, boot_id), False
+
+
 async def check_ours(db: aiosqlite.Connection, path: Path) -> int:
     """The number of the newest migration applied, 0 for an empty file. Raises as :func:`fetch_all`."""
     if not await fetch_number(db, path, "SELECT count(*) FROM sqlite_master"):

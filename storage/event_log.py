@@ -34,6 +34,7 @@ from storage.database import (
     connect,
     fetch_number,
     fetch_one,
+    find_boot,
     inspect,
     make_folder,
     migrate,
@@ -217,20 +218,10 @@ class EventLog:
         try:
             async with self._readable() as db:
                 if db is not None:
-                    self._boot, self._boot_is_stored = await self._find_boot(db, boot_id, uptime_us)
+                    self._boot, self._boot_is_stored = await find_boot(db, self.path, boot_id, uptime_us)
         except DatabaseDamaged as damage:
             await self._begin_anew(damage.reason)
         return self._boot[0]
-
-    async def _find_boot(self, db: aiosqlite.Connection, boot_id: str, uptime_us: int) -> Tuple[Tuple[int, str], bool]:
-        last = await fetch_one(db, self.path, "SELECT number, boot_id FROM boot ORDER BY number DESC LIMIT 1")
-        if last is None:
-            return (1, boot_id), False
-        sql = "SELECT uptime_us FROM event WHERE boot = ? ORDER BY number DESC LIMIT 1"
-        newest_us = await fetch_number(db, self.path, sql, (last[0],))
-        if last[1] == boot_id and (newest_us is None or newest_us <= uptime_us):
-            return (int(last[0]), boot_id), True
-        return (int(last[0]) + 1, boot_id), False
 
     @property
     def boot(self) -> Optional[int]:
