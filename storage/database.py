@@ -85,7 +85,8 @@ def check_file(path: Path) -> bool:
     except FileNotFoundError:
         return False
     except OSError as error:
-        raise StorageError("cannot read the database {}: {}".format(path, error.strerror)) from None
+        kind = DiskRefuses if error.errno in REFUSING else StorageError
+        raise kind("cannot read the database {}: {}".format(path, error.strerror)) from None
     if not beginning:
         return False
     if not beginning.startswith(_MAGIC):
@@ -130,7 +131,7 @@ async def fetch_all(db: aiosqlite.Connection, path: Path, sql: str, values: Iter
     except sqlite3.OperationalError as error:
         if "malformed" in str(error) or "no such table" in str(error):
             raise DatabaseDamaged(path, str(error)) from None
-        raise StorageError("cannot read the database {}: {}".format(path, error)) from None
+        raise refused("cannot read the database {}: {}".format(path, error)) from None
     except sqlite3.DatabaseError as error:
         raise DatabaseDamaged(path, str(error)) from None
 

@@ -123,8 +123,10 @@ class EventLog:
             await self._begin_anew(damage.reason)
         except DiskRefuses as refusal:
             self._note_problem(str(refusal))
-            async with self._readable() as db:
-                newest = None if db is None else await fetch_number(db, self.path, "SELECT max(number) FROM event")
+            newest: Optional[int] = None
+            with contextlib.suppress(DiskRefuses, DatabaseDamaged):  # then it takes no reading either
+                async with self._readable() as db:
+                    newest = None if db is None else await fetch_number(db, self.path, "SELECT max(number) FROM event")
             self.next_number = (newest or 0) + 1
 
     async def _connect(self) -> None:
@@ -189,7 +191,11 @@ class EventLog:
         """Set the damaged file aside and start an empty one that can be read and replayed by itself."""
         await self._disconnect()
         stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(self._wall_us() / 1e6))
-        kept = set_aside(self.path, stamp)
+        try:
+            kept = set_aside(self.path, stamp)
+        except StorageError as error:  # the disk is read-only as well: at the next commit again
+            self._note_problem(str(error))
+            return
         log.error("THE DATABASE WAS DAMAGED (%s). It is kept as %s; a new one is begun.", reason, kept)
         self._boot_is_stored = self._boot is None
         start = self._session_start
@@ -221,6 +227,10 @@ class EventLog:
                     self._boot, self._boot_is_stored = await find_boot(db, self.path, boot_id, uptime_us)
         except DatabaseDamaged as damage:
             await self._begin_anew(damage.reason)
+        except DiskRefuses as refusal:
+            await self._disconnect()
+            self._note_problem(str(refusal))
+            self.next_number = 1  # a file that turns out to hold events of other boots must not be added to
         return self._boot[0]
 
     @property
@@ -263,6 +273,9 @@ class EventLog:
                 row = None if db is None else await fetch_one(db, self.path, sql, (name, version))
         except DatabaseDamaged as damage:
             await self._begin_anew(damage.reason)
+            return None
+        except DiskRefuses as refusal:
+            log.warning("what former runs left cannot be read: %s", refusal)
             return None
         return None if row is None else (int(row[0]), json.loads(row[1]))
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import shutil
 import tracemalloc
 
 import pytest
@@ -12,6 +13,7 @@ from core.events import HistoryPaused, HistoryResumed, ReadingTaken
 from service.daemon import Daemon
 from service.outputs import Picture
 from service.plan import plan_batteries, plan_configuration
+from storage.database import PAGE_SIZE
 from storage.event_log import EventLog
 from storage.retention import Retention
 from tests.doubles.manual_clock import ManualClock
@@ -152,6 +154,34 @@ async def test_a_disk_that_is_read_only_at_the_start(tmp_path, exists):
         assert events[: len(before)] == before
         assert events[-1].boot == before[-1].boot
     assert sum(isinstance(one.fact, ReadingTaken) for one in events[-40:]) > 6
+
+
+@pytest.mark.parametrize("trouble", ["damaged", "WAL without its index"])
+async def test_a_read_only_disk_with_a_database_that_cannot_be_read(tmp_path, trouble):
+    """What failing flash leaves after a power cut: the battery comes up all the same, and the alarm tells."""
+    with small_disk(tmp_path / "disk", 3) as folder:
+        run = Run(folder / "made.db")
+        await run.start()
+        await run.pass_time(60)
+        database = folder / "history.db"
+        for suffix in ("", "-wal"):
+            shutil.copy(str(folder / "made.db") + suffix, str(database) + suffix)
+        await run.stop()
+        if trouble == "damaged":
+            (folder / "history.db-wal").unlink()
+            shutil.copy(str(folder / "made.db"), str(database))
+            with open(str(database), "r+b") as file:
+                file.seek(PAGE_SIZE)
+                file.write(b"\xff" * 20_000)
+        remount(folder, "ro")
+        try:
+            run = Run(database, uptime_s=2000.0)
+            await run.start()
+            await run.pass_time(60)
+            assert run.shown[:2] == ("LIVE", 1)
+        finally:
+            remount(folder, "rw")
+        await run.stop()
 
 
 async def test_a_database_that_is_deleted_while_it_is_written(tmp_path, caplog):
