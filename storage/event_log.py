@@ -20,7 +20,7 @@ from typing import Any, AsyncIterator, Callable, Dict, List, Optional, Tuple
 
 import aiosqlite
 
-from core.events import Event, Fact, HistoryPaused, SessionStarted
+from core.events import Event, Fact, SessionStarted
 from core.history import MINUTE, History
 from core.protocols import UnknownProtocol
 from storage.commit import INSERT_MARK, Batch, write
@@ -45,6 +45,7 @@ from storage.history_reader import COUNTED_TO, HistoryReader
 from storage.lock import WriterLock
 from storage.retention import Retention, Sweeper
 from storage.rows import Dictionaries
+from storage.trouble import Trouble
 from storage.waiting import Waiting
 
 log = logging.getLogger(__name__)
@@ -58,8 +59,6 @@ EVENTS_AT_ONCE = 1000
 """So many events are stored in one transaction."""
 EVENTS_TRIED = 50
 """After a failure it is tried with so many: an attempt every few seconds must not cost much while the disk refuses."""
-TOLD_AFTER = 2
-"""Commits that have to fail one after another before it counts as a problem worth an event."""
 QUICK_CHECK_BYTES = 64 * 1024 * 1024
 """Up to this size every page is read at a start; above it a start would take longer than a battery may wait."""
 
@@ -76,8 +75,6 @@ class EventLog:
 
     def __init__(self, path: Path, wall_us: Callable[[], int], retention: Retention) -> None:
         self.path = path
-        self.problem: Optional[str] = None
-        """Why the last commit failed; ``None`` when history is being kept."""
         self.stored = 0
         """Events committed by this object."""
         self.next_number = 1
@@ -96,8 +93,8 @@ class EventLog:
         self._boot: Optional[Tuple[int, str]] = None
         self._boot_is_stored = True
         self._session_start: Optional[Event] = None
-        self._failures = 0
         self._facts: List[Fact] = []
+        self._trouble = Trouble(path, self._facts.append)
 
     @classmethod
     async def open(
@@ -122,7 +119,7 @@ class EventLog:
         except DatabaseDamaged as damage:
             await self._begin_anew(damage.reason)
         except DiskRefuses as refusal:
-            self._note_problem(str(refusal))
+            self._trouble.failed(str(refusal))
             newest: Optional[int] = None
             with contextlib.suppress(DiskRefuses, DatabaseDamaged):  # then it takes no reading either
                 async with self._readable() as db:
@@ -194,7 +191,7 @@ class EventLog:
         try:
             kept = set_aside(self.path, stamp)
         except StorageError as error:  # the disk is read-only as well: at the next commit again
-            self._note_problem(str(error))
+            self._trouble.failed(str(error))
             return
         log.error("THE DATABASE WAS DAMAGED (%s). It is kept as %s; a new one is begun.", reason, kept)
         self._boot_is_stored = self._boot is None
@@ -204,7 +201,7 @@ class EventLog:
         try:
             await self._connect()
         except StorageError as error:
-            self._note_problem(str(error))
+            self._trouble.failed(str(error))
 
     @contextlib.asynccontextmanager
     async def _readable(self) -> AsyncIterator[Optional[aiosqlite.Connection]]:
@@ -229,7 +226,7 @@ class EventLog:
             await self._begin_anew(damage.reason)
         except DiskRefuses as refusal:
             await self._disconnect()
-            self._note_problem(str(refusal))
+            self._trouble.failed(str(refusal))
             self.next_number = 1  # a file that turns out to hold events of other boots must not be added to
         return self._boot[0]
 
@@ -237,6 +234,11 @@ class EventLog:
     def boot(self) -> Optional[int]:
         """The number of the boot that was begun."""
         return None if self._boot is None else self._boot[0]
+
+    @property
+    def problem(self) -> Optional[str]:
+        """Why the last commit failed; ``None`` when history is being kept."""
+        return self._trouble.problem
 
     @property
     def waiting(self) -> int:
@@ -258,7 +260,8 @@ class EventLog:
 
     def take_facts(self) -> List[Fact]:
         """What the log has to tell about itself since it was asked last; to be appended like any other fact."""
-        facts, self._facts = self._facts, []
+        facts = list(self._facts)
+        self._facts.clear()
         return facts
 
     def save_snapshot(self, name: str, version: int, state: Dict[str, Any]) -> None:
@@ -319,7 +322,7 @@ class EventLog:
                 if not await self._commit_or_begin_anew(last):
                     await self._commit(last)
             except (StorageError, sqlite3.Error) as error:
-                self._note_problem(str(error))
+                self._trouble.failed(str(error))
 
     async def _commit_or_begin_anew(self, last: bool) -> bool:
         """False when the file turned out to be damaged: what waits has to go to the new one."""
@@ -345,12 +348,12 @@ class EventLog:
         assert self._db is not None and self._sweeper is not None
         self._facts += await self._sweeper.make_room()
         complete = False
-        count = EVENTS_TRIED if self._failures else EVENTS_AT_ONCE
+        count = EVENTS_TRIED if self.problem else EVENTS_AT_ONCE
         while not complete:
             complete = len(self._waiting.events) <= count
             await self._write(self._db, self._batch(count, complete, last))
             count = EVENTS_AT_ONCE
-        self._note_success()
+        self._trouble.ended(self._waiting.told)
         self._facts += await self._sweeper.expire()
 
     def _batch(self, count: int, complete: bool, last: bool) -> Batch:
@@ -380,21 +383,6 @@ class EventLog:
         minutes = {each.place for each in self.history.closed if each.tier is MINUTE}
         uncounted = self.history.open_since - self._counted_to
         return len(minutes) >= MINUTES_AT_ONCE or uncounted >= UNCOUNTED_AT_MOST
-
-    def _note_problem(self, problem: str) -> None:
-        if problem != self.problem:
-            log.error("history is not being kept: %s (%s)", problem, self.path)
-        self.problem = problem
-        self._failures += 1
-        if self._failures == TOLD_AFTER:
-            self._facts.append(HistoryPaused(problem))
-
-    def _note_success(self) -> None:
-        if self.problem is not None:
-            log.warning("history is being kept again (%d events were lost)", self.lost)
-        if self._failures >= TOLD_AFTER:
-            self._facts.append(self._waiting.told())
-        self.problem, self._failures = None, 0
 
     async def close(self) -> None:
         """Commit and let go of the file."""
