@@ -14,4 +14,5 @@ def progress_bar(unit: str, total: Optional[int] = None, *, shown: bool = True) 
     """
     from tqdm import tqdm
 
+    tqdm.monitor_interval = 0  # no thread of its own: whoever has a bar here updates it all the time
     return tqdm(total=total, unit=" " + unit, leave=False, disable=None if shown else True, delay=SHOWN_AFTER_S)

@@ -1,6 +1,7 @@
 """SIGTERM at any moment: exit code 0, and the log complete up to a SessionEnded."""
 
 import asyncio
+import sqlite3
 import subprocess
 import sys
 
@@ -10,6 +11,7 @@ from core.events import ReadingTaken, SessionEnded, SessionStarted
 from storage.event_reader import EventReader
 from tests.adapters.conftest import BLUEZ
 from tests.programs import environment, running, stop, wait_until
+from tests.storage.logs import query
 
 
 def _events(database):
@@ -48,6 +50,16 @@ def test_stop_at_any_moment_of_a_simulated_battery(tmp_path, delay_s):
     _assert_complete(database)
 
 
+def _readings_in(database):
+    """How many readings are stored by now."""
+    if not database.exists():
+        return 0
+    try:
+        return query(database, "SELECT count(*) FROM event WHERE kind = 1")[0][0]
+    except sqlite3.OperationalError:  # being made
+        return 0
+
+
 def test_stop_while_committing(tmp_path):
     """Accelerated, so that a commit is under way most of the time: nothing is lost or doubled."""
     database = tmp_path / "log.db"
@@ -57,10 +69,7 @@ def test_stop_while_committing(tmp_path):
     options = ("--bus", "none", "--database", database, "--config", config, "--accelerate", "200")
     with running("run", *batteries, *options) as program:
         _begun(program)
-        wait_until(lambda: database.exists() and database.stat().st_size > 0)
-        import time
-
-        time.sleep(2)
+        wait_until(lambda: _readings_in(database) > 100)
         code, stderr, _ = stop(program)
     assert code == 0, stderr
     events = _assert_complete(database)
