@@ -321,7 +321,7 @@ class EventLog:
             try:
                 if not await self._commit_or_begin_anew(last):
                     await self._commit(last)
-            except (StorageError, sqlite3.Error) as error:
+            except (StorageError, sqlite3.Error, OSError) as error:  # OSError: a look at the file, e.g. of dead flash
                 self._trouble.failed(str(error))
 
     async def _commit_or_begin_anew(self, last: bool) -> bool:

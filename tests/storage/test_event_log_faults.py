@@ -99,6 +99,23 @@ async def test_a_refusing_disk_costs_nothing_when_it_recovers(tmp_path, trouble,
     assert await read_log(path) == some_events(3) + bulky(31, 4)
 
 
+async def test_a_disk_that_does_not_even_show_the_file(tmp_path, monkeypatch):
+    """It is a problem of the disk like any other, and not the end of the task that commits."""
+    log = await open_log(tmp_path / "log.db")
+    append_all(log, some_events(2))
+
+    def fail(_):
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("pathlib.Path.exists", fail)
+        await log.commit()
+    assert (log.problem, log.waiting) == ("[Errno 5] Input/output error", 2)
+    await log.commit()
+    assert (log.problem, log.waiting) == (None, 0)
+    await log.close()
+
+
 async def test_new_names_survive_a_failed_commit(tmp_path):
     """Kinds, batteries, clock and boot that a failed commit would have stored are stored by the next one."""
     path = tmp_path / "log.db"
