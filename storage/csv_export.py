@@ -6,7 +6,7 @@ from typing import Any, AsyncIterator, Callable, Dict, List, Optional, Tuple
 
 from attrs import frozen
 
-from core.events import Event, SessionStarted
+from core.events import AlertClosed, Event, SessionStarted
 from core.history import DatedBucket, Place, Tier
 from storage.csv_rows import (
     ALERTS,
@@ -98,9 +98,13 @@ async def _selected_buckets(reader: HistoryReader, selection: CsvSelection, date
 
 
 async def _selected_events(reader: HistoryReader, selection: CsvSelection, dates: Dates) -> AsyncIterator[Event]:
-    """Those of the battery and the time; before each range the start in force, which tells what the batteries are."""
+    """Those of the battery and the time; before each range the start in force, which tells what the batteries are.
+
+    An alert belongs to the time at which it opened, whenever it closed.
+    """
     readings = selection.kind == "readings"
-    for start, stop in await reader.ranges_at(selection.since_us, selection.until_us):
+    until_us = None if selection.kind == "alerts" else selection.until_us
+    for start, stop in await reader.ranges_at(selection.since_us, until_us):
         in_force = await reader.session_before(start) if readings else None
         if in_force is not None and in_force < start:
             async for event in reader.events(in_force, in_force + 1):
@@ -108,5 +112,6 @@ async def _selected_events(reader: HistoryReader, selection: CsvSelection, dates
         async for event in reader.events(start, stop, readings=readings):
             about = getattr(event.fact, "battery", None)
             wanted = selection.battery in (None, about) or isinstance(event.fact, SessionStarted)
-            if wanted and selection.covers(dates.wall_us(event.boot, event.uptime_us)):
+            closes = isinstance(event.fact, AlertClosed)
+            if wanted and (closes or selection.covers(dates.wall_us(event.boot, event.uptime_us))):
                 yield event

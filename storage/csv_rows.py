@@ -213,7 +213,7 @@ class Events:
             return
         payload = payload_of(event)
         battery = payload.get("battery", "")
-        text = json.dumps(payload, separators=(",", ":"), ensure_ascii=False)
+        text = json.dumps(payload, separators=(",", ":"))
         time = self._dates.columns(event.boot, event.uptime_us)
         yield [*time, str(event.number), kind_of(event.fact), str(battery), text]
 

@@ -41,6 +41,8 @@ _EMPTY_BYTES = 25 * PAGE_SIZE
 _LEAST_FORECAST_US = 3_600_000_000
 """What is said of the future rests on at least this much of the past."""
 
+_RAW = "(SELECT id FROM kind WHERE name IN ('ReadingTaken', 'FrameRejected'))"
+
 AGE = "age"
 SIZE = "size"
 
@@ -174,22 +176,18 @@ class Sweeper:
 
     async def _delete_readings(self, below: int, cause: str) -> Optional[ReadingsDeleted]:
         """Delete an hour's worth of raw readings, none at or above *below*; ``None`` when there are none."""
-        oldest = (await self._reader.marks()).get(READINGS_FROM, 0)
-        while oldest < below:
-            first = await self._reader.event_from(oldest)
-            if first is None:
-                return None
-            stop = min(below, await self._reader.number_at(first.boot, first.uptime_us + _STEP_US))
-            count = await self._delete(
-                "DELETE FROM event WHERE number >= ? AND number < ? AND kind IN "
-                "(SELECT id FROM kind WHERE name IN ('ReadingTaken', 'FrameRejected'))",
-                (oldest, stop),
-                (READINGS_FROM, stop),
-            )
-            if count:
-                return ReadingsDeleted(stop, count, cause)
-            oldest = stop
-        return None
+        marks = await self._reader.marks()
+        sql = "SELECT number FROM event WHERE number >= ? AND number < ? AND kind IN {} ORDER BY number LIMIT 1".format(
+            _RAW
+        )
+        oldest = await fetch_number(self._db, self._path, sql, (marks.get(READINGS_FROM, 0), below))
+        first = None if oldest is None else await self._reader.event_from(oldest)
+        if first is None:
+            return None
+        stop = min(below, await self._reader.number_at(first.boot, first.uptime_us + _STEP_US))
+        delete = "DELETE FROM event WHERE number >= ? AND number < ? AND kind IN " + _RAW
+        count = await self._delete(delete, (first.number, stop), (READINGS_FROM, stop))
+        return ReadingsDeleted(stop, count, cause)
 
     async def _delete_oldest(self, tier: Tier) -> bool:
         sql = "SELECT key FROM {} ORDER BY key LIMIT 1 OFFSET {}".format(TABLES[tier], _ROWS_AT_ONCE)

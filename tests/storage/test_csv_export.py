@@ -182,6 +182,7 @@ async def test_alerts_links_and_events(tmp_path):
     assert (first["spread_V"], first["lowest_cell"], first["highest_V"]) == ("0.210", "3", "3.410")
     assert (second["time_utc"], second["closed_utc"]) == ("2026-01-01T00:00:40.000Z", "2026-01-01T00:00:45.000Z")
     assert second["lasted_s"] == "5.000"
+    assert await exported(path, "alerts", until_us=WALL_US + 41 * 1_000_000) == [first, second], "it closed later"
     links = await exported(path, "links")
     assert [(row["state"], row["cause"], row["detail"], row["lasted_s"]) for row in links] == [
         ("up", "", "", ""), ("down", "dropped", "by the battery", "9.000"),
