@@ -177,9 +177,7 @@ class Sweeper:
     async def _delete_readings(self, below: int, cause: str) -> Optional[ReadingsDeleted]:
         """Delete an hour's worth of raw readings, none at or above *below*; ``None`` when there are none."""
         marks = await self._reader.marks()
-        sql = "SELECT number FROM event WHERE number >= ? AND number < ? AND kind IN {} ORDER BY number LIMIT 1".format(
-            _RAW
-        )
+        sql = "SELECT min(number) FROM event WHERE number >= ? AND number < ? AND kind IN " + _RAW
         oldest = await fetch_number(self._db, self._path, sql, (marks.get(READINGS_FROM, 0), below))
         first = None if oldest is None else await self._reader.event_from(oldest)
         if first is None:
