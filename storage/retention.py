@@ -188,8 +188,14 @@ class Sweeper:
         return ReadingsDeleted(stop, count, cause)
 
     async def _delete_oldest(self, tier: Tier) -> bool:
+        """Delete the oldest rows of a fine tier, but none that the bucket above them is still counted from."""
         sql = "SELECT key FROM {} ORDER BY key LIMIT 1 OFFSET {}".format(TABLES[tier], _ROWS_AT_ONCE)
         key = await fetch_number(self._db, self._path, sql)
+        first = await self._reader.event_from((await self._reader.marks()).get(COUNTED_TO, 0))
+        if key is not None and first is not None:
+            coarser = QUARTER if tier is MINUTE else DAY
+            begun = Place(first.boot, coarser.bucket(first.uptime_us) * (coarser.seconds // tier.seconds))
+            key = min(key, first_key(begun))
         return key is not None and await self._delete_rows(tier, key) > 0
 
     async def _delete_rows(self, tier: Tier, below_key: int) -> int:
