@@ -63,7 +63,7 @@ def test_ten_minutes_with_an_alert_of_the_cell_monitor(tmp_path):
     asyncio.run(write_log(tmp_path / "log.db", former))
     published = _published_alike(tmp_path, "series")
     counts = [line["items"][COUNT] for line in published if COUNT in line["items"]]
-    assert counts[:2] == [0, 1]
+    assert counts[0] == 0 and counts[1] in (1, 2), "both batteries may be sampled apart in the same second"
     dates = [json.loads(line["items"][DATA])["recent_alerts"] for line in published if DATA in line["items"]]
     assert dates[-1][-1]["timestamp"] == next(alerts for alerts in dates if alerts)[-1]["timestamp"] - 3600
 

@@ -1,6 +1,7 @@
 """SIGTERM at any moment: exit code 0, and the log complete up to a SessionEnded."""
 
 import asyncio
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -117,12 +118,16 @@ def _tell(port, line):
 def test_stop_before_anything_is_loaded():
     """A SIGTERM while Python still imports: exit 0."""
     with running("run", "sim:a", "--bus", "none") as program:
-        wait_until(lambda: b"dbus-btbattery" in _command_line(program.pid))
-        import time
-
-        time.sleep(0.15)
+        wait_until(lambda: b"dbus-btbattery" in _command_line(program.pid) and _catches_sigterm(program.pid))
         code, stderr, _ = stop(program)
     assert code == 0, stderr
+
+
+def _catches_sigterm(pid):
+    """Whether the first lines of the program have run."""
+    with open("/proc/{}/status".format(pid), encoding="ascii") as status:
+        caught = next(line.split()[1] for line in status if line.startswith("SigCgt"))
+    return bool(int(caught, 16) & 1 << signal.SIGTERM - 1)
 
 
 def _command_line(pid):
