@@ -90,7 +90,7 @@ def _replay(parsed: argparse.Namespace) -> int:
         return compare_command(parsed)
     from service.replay import replay_command
 
-    return asyncio.run(_until_sigterm(replay_command(parsed), stopped=0))
+    return asyncio.run(_until((signal.SIGTERM,), replay_command(parsed), 0))
 
 
 def _from_database(parsed: argparse.Namespace) -> int:
@@ -111,13 +111,15 @@ def _from_database(parsed: argparse.Namespace) -> int:
         from service.session_commands import export_command
 
         command = export_command(parsed)
-    return asyncio.run(_until_sigterm(command, stopped=1))
+    # These wait for the database all the time, so that Ctrl-C, too, can end them between two steps of their own.
+    return asyncio.run(_until((signal.SIGTERM, signal.SIGINT), command, 1))
 
 
-async def _until_sigterm(command: Awaitable[int], *, stopped: int) -> int:
-    """The exit code of *command*, or *stopped* when a SIGTERM ends it; either way it has cleaned up."""
+async def _until(signals: Sequence[signal.Signals], command: Awaitable[int], stopped: int) -> int:
+    """The exit code of *command*, or *stopped* when one of *signals* ends it; either way it has cleaned up."""
     task = asyncio.ensure_future(command)
-    asyncio.get_event_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    for each in signals:
+        asyncio.get_event_loop().add_signal_handler(each, task.cancel)
     try:
         return await task
     except asyncio.CancelledError:
