@@ -8,14 +8,13 @@ from typing import Optional, Set
 
 from adapters.clock import Clock
 from adapters.radio import Link, LinkDropped, Radio
+from core.link_causes import OUT_OF_RANGE
 
 NOTIFICATION_SIZE = 20
 """What ATT_MTU 23 leaves for data; the common JBD module never negotiates more."""
 CONNECT_S = 0.3
 FIRST_NOTIFICATION_S = 0.06
 NEXT_NOTIFICATION_S = 0.002
-
-CAUSE_OUT_OF_RANGE = "out of range"
 
 
 class Peripheral(ABC):
@@ -36,7 +35,6 @@ class InProcessRadio(Radio):
     """Reaches one :class:`Peripheral`, which is switched on at the first connect."""
 
     def __init__(self, peripheral: Peripheral, clock: Clock) -> None:
-        super().__init__()
         self._peripheral = peripheral
         self._clock = clock
         self._switched_on_us: Optional[int] = None
@@ -53,7 +51,7 @@ class InProcessRadio(Radio):
         await self._clock.sleep(CONNECT_S)
         outage_s = self._peripheral.next_outage_s(seconds)
         if outage_s is not None and outage_s <= self.seconds():
-            raise LinkDropped(CAUSE_OUT_OF_RANGE)
+            raise LinkDropped(OUT_OF_RANGE)
         return _InProcessLink(self._peripheral, self, self._clock)
 
 
@@ -77,12 +75,12 @@ class _InProcessLink(Link):
     async def _drop_after(self, seconds: float) -> None:
         await self._clock.sleep(max(0.0, seconds))
         self._open = False
-        self.inbox.fail(LinkDropped(CAUSE_OUT_OF_RANGE))
+        self.inbox.fail(LinkDropped(OUT_OF_RANGE))
 
     async def write(self, data: bytes) -> None:
         """See :class:`Link`."""
         if not self._open:
-            raise LinkDropped(CAUSE_OUT_OF_RANGE)
+            raise LinkDropped(OUT_OF_RANGE)
         answer = self._peripheral.respond(data, self._radio.seconds())
         if answer:
             self._start(self._notify(answer))

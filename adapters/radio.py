@@ -59,9 +59,11 @@ class Inbox:
 class Link(ABC):
     """An open connection to one battery, notifications switched on."""
 
-    def __init__(self, name: Optional[str] = None) -> None:
+    def __init__(self, name: Optional[str] = None, adapter: Optional[str] = None) -> None:
         self.name = name
         """What the device advertises as its name."""
+        self.adapter = adapter
+        """The Bluetooth adapter that it goes over, by name and address."""
         self.inbox = Inbox()
 
     @abstractmethod
@@ -74,11 +76,21 @@ class Link(ABC):
 
 
 class Radio(ABC):
-    """Reaches one battery. *turn* is held while connecting; radios of one adapter share it."""
+    """Reaches one battery."""
 
-    def __init__(self, turn: Optional[asyncio.Lock] = None) -> None:
-        self.turn = turn or asyncio.Lock()
+    choices = 1
+    """How many adapters could reach it, when it was last tried."""
 
     @abstractmethod
     async def connect(self) -> Link:
-        """A new connection. Raises :class:`LinkDropped` with the cause when it cannot be made."""
+        """A new connection, or :class:`LinkDropped` with the cause; it ends by itself whatever the radio waits for."""
+
+    async def diagnose(self, dropped: LinkDropped) -> LinkDropped:
+        """*dropped* with the best cause that is known now, a moment after it happened."""
+        return dropped
+
+    async def forget(self) -> None:  # noqa: B027 - most have nothing to forget
+        """Forget what the radio remembers of the battery: it may be wrong. Never raises."""
+
+    def next_adapter(self) -> None:  # noqa: B027 - most have but one
+        """Try another adapter from now on."""

@@ -13,7 +13,8 @@ from attrs import evolve
 
 from core import plausibility, protocols
 from core.configuration import UNIT_X1, UNIT_X10, BatteryConfiguration
-from core.events import Event, LinkEstablished, LinkLost, ReadingTaken
+from core.events import Event, LinkEstablished, ReadingTaken
+from core.link import LinkHealth
 from core.plausibility import implausible_cells, implausible_pack
 from core.readings import CellReading, PackReading, ProtectionCounters, Sample
 
@@ -25,8 +26,7 @@ class Battery:
         self.configuration = configuration
         self.device_name: Optional[str] = None
         self.hardware_name: Optional[str] = None
-        self.link_up = False
-        self.link_cause: Optional[str] = None
+        self.link = LinkHealth()
         self.pack: Optional[PackReading] = None
         self.cells: Optional[CellReading] = None
         self.counters: Optional[ProtectionCounters] = None
@@ -50,11 +50,8 @@ class Battery:
         if isinstance(fact, ReadingTaken):
             self._fold_sample(protocols.find(fact.protocol).decode(fact.frame), event.uptime_us)
             self.read_wall_us = event.wall_us
-        elif isinstance(fact, LinkEstablished):
-            self.link_up, self.link_cause = True, None
+        elif self.link.fold(event) and isinstance(fact, LinkEstablished):
             self.device_name = fact.name or self.device_name
-        elif isinstance(fact, LinkLost):
-            self.link_up, self.link_cause = False, fact.cause
 
     def _fold_sample(self, sample: Sample, uptime_us: int) -> None:
         if sample.pack is not None:

@@ -75,6 +75,8 @@ class LinkEstablished:
     battery: str
     name: Optional[str] = None
     """The name that the device advertises."""
+    adapter: Optional[str] = None
+    """The Bluetooth adapter that reached it, by name and address."""
 
 
 @frozen
@@ -84,7 +86,27 @@ class LinkLost:
     VERSION: ClassVar[int] = 1
     battery: str
     cause: str
+    """See :mod:`core.link_causes`."""
     detail: str = ""
+
+
+@frozen
+class LinkReleased:
+    """Somebody wants the battery free for a phone for so many minutes; 0 ends it."""
+
+    VERSION: ClassVar[int] = 1
+    battery: str
+    minutes: int
+
+
+@frozen
+class RecoveryAttempted:
+    """The program did more about a link than to connect again. Rungs: :mod:`core.recovery`."""
+
+    VERSION: ClassVar[int] = 1
+    battery: str
+    rung: str
+    cause: str
 
 
 @frozen
@@ -180,16 +202,16 @@ class UnknownFact:
 
 Fact = Union[
     SessionStarted, SessionEnded, ReadingTaken, FrameRejected, RequestUnanswered, LinkEstablished, LinkLost,
-    ClockStepped, SettingChanged, TaskFailed, AlertOpened, AlertClosed, HistoryPaused, HistoryResumed, ReadingsDeleted,
-    UnknownFact,
+    LinkReleased, RecoveryAttempted, ClockStepped, SettingChanged, TaskFailed, AlertOpened, AlertClosed, HistoryPaused,
+    HistoryResumed, ReadingsDeleted, UnknownFact,
 ]  # fmt: skip
 
 KINDS: Dict[str, Type[Any]] = {
     cls.__name__: cls
     for cls in (
         SessionStarted, SessionEnded, ReadingTaken, FrameRejected, RequestUnanswered, LinkEstablished, LinkLost,
-        ClockStepped, SettingChanged, TaskFailed, AlertOpened, AlertClosed, HistoryPaused, HistoryResumed,
-        ReadingsDeleted,
+        LinkReleased, RecoveryAttempted, ClockStepped, SettingChanged, TaskFailed, AlertOpened, AlertClosed,
+        HistoryPaused, HistoryResumed, ReadingsDeleted,
     )
 }  # fmt: skip
 
@@ -207,6 +229,9 @@ class Event:
     fact: Fact
     unread: Mapping[str, Any] = field(factory=dict)
     """Fields of the payload that this version does not know."""
+
+
+_SAID_ONLY_WHEN_TRUE = ("altered", "adapter")
 
 
 def kind_of(fact: Fact) -> str:
@@ -227,7 +252,7 @@ def payload_of(event: Event) -> Dict[str, Any]:
     payload = dict(event.unread)
     for attribute in fields(type(fact)):
         value = getattr(fact, attribute.name)
-        if attribute.name == "altered" and not value:
+        if attribute.name in _SAID_ONLY_WHEN_TRUE and not value:
             continue
         payload[attribute.name] = value.hex() if isinstance(value, bytes) else value
     return payload

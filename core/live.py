@@ -27,6 +27,7 @@ from core.events import (
 )
 from core.limits.phases import ChargePhase
 from core.presence import Phase
+from core.recovery import Recoveries
 from core.service_view import LEFT, TICK_US, Publication, ServiceView, remembered_capacities
 
 NOT_RESTORED = ("DeviceInstance", "SelectedBattery")
@@ -161,17 +162,20 @@ class Remembered:
     def __init__(self, state: Optional[Mapping[str, Any]] = None) -> None:
         self._state: Dict[str, Any] = deepcopy(dict(state or {}))
         self._alerts = CellAlerts(remembered_alerts(self._state))
+        self.recoveries = Recoveries(self._state)
         self._state.pop("alerts", None)
+        self._state.pop("recoveries", None)
 
     @property
     def state(self) -> Dict[str, Any]:
         """As plain JSON values; a copy, for an event must not change when the next setting is written."""
-        alerts = self._alerts.to_payload()
-        return {**deepcopy(self._state), **({"alerts": alerts} if alerts else {})}
+        parts = {"alerts": self._alerts.to_payload(), "recoveries": self.recoveries.to_payload()}
+        return {**deepcopy(self._state), **{name: part for name, part in parts.items() if part}}
 
     def fold(self, event: Event) -> bool:
         """Take in *event*; whether it changed anything."""
         fact = event.fact
+        self.recoveries.fold(event)
         if not isinstance(fact, SettingChanged) or fact.setting in NOT_RESTORED:
             return self._alerts.fold(event)
         settings = self._state.setdefault("settings", {}).setdefault(fact.battery, {})

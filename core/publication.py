@@ -107,7 +107,7 @@ def link_items(bank: Bank, limits: bool, notes: Sequence[str] = ()) -> Items:
     held = _HELD + (_HELD_LIMITS if limits else "")
     texts = [_link_text(member, held, named=not single) for member in bank.members]
     told = [
-        text for text, member in zip(texts, bank.members) if single or not member.live or not member.battery.link_up
+        text for text, member in zip(texts, bank.members) if single or not member.live or not member.battery.link.up
     ]
     text = "; ".join(told) or "Connected"
     return {
@@ -121,7 +121,7 @@ def _link_text(member: Member, held: str, *, named: bool) -> str:
     battery = member.battery
     age = _clock_text(member.age_s or 0)
     if member.live:
-        text = "Connected" if battery.link_up else "Reconnecting: {}".format(battery.link_cause or "not connected yet")
+        text = "Connected" if battery.link.up else "Reconnecting: {}".format(battery.link.cause or "not connected yet")
     elif member.phase is Phase.STALE:
         text = "Stale {}, held: {}".format(age, held)
     elif not member.fits:
@@ -130,8 +130,8 @@ def _link_text(member: Member, held: str, *, named: bool) -> str:
         text = member.doubt or "Not seen yet"
     else:
         text = "Lost {}, held: {}".format(age, held)
-    if not member.live and battery.link_cause:
-        text += " ({})".format(battery.link_cause)
+    if not member.live and battery.link.cause:
+        text += " ({})".format(battery.link.cause)
     return "Battery {}: {}".format(member.number, text) if named else text
 
 

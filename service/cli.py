@@ -127,13 +127,15 @@ async def _until(signals: Sequence[signal.Signals], command: Awaitable[int], sto
 
 
 def _scan(parsed: argparse.Namespace) -> int:
-    from adapters.ble import ScanFailed
+    from adapters.ble import ScanRefused
     from service.scan import scan_command
 
     try:
         return asyncio.run(scan_command(parsed))
-    except ScanFailed as error:
-        print("{}: {}".format(PROGRAM, error), file=sys.stderr)
+    except ScanRefused as error:
+        print(
+            "{}: cannot scan: {}; is Bluetooth switched on, and BlueZ running?".format(PROGRAM, error), file=sys.stderr
+        )
         return 1
 
 

@@ -9,7 +9,6 @@ import asyncio
 import logging
 from typing import Any, Awaitable, Callable, Dict, List, Optional, Sequence
 
-from adapters.battery_reader import BatteryReader
 from adapters.clock import Clock
 from adapters.dbus import BusService, SettingsClient, SettingsEntry
 from core import protocols
@@ -23,8 +22,9 @@ from core.service_view import CUSTOM_NAME, TICK_US, Publication
 from core.trend import REQUEST_PATH
 from core.writes import NOT_WRITABLE, REFUSED, judge_write
 from service import VERSION
+from service.links import Links
 from service.outputs import Output
-from service.plan import PlannedBattery, radio_for
+from service.plan import PlannedBattery
 from service.trend_query import TrendQuery
 from service.trends import Trends
 from storage.event_log import EventLog
@@ -62,6 +62,7 @@ class Daemon:
         outputs: Output,
         bus_address: Optional[str],
         commit_s: float,
+        watchdog_s: float = 0,
     ) -> None:
         self._planned = planned
         self._configuration = configuration
@@ -69,6 +70,8 @@ class Daemon:
         self._log = event_log
         self._outputs = outputs
         self._commit_s = commit_s
+        self._watchdog_s = watchdog_s
+        self._links: Optional[Links] = None
         self._view = LiveView()
         self._remembered = Remembered()
         self._saved: Dict[str, Any] = {}
@@ -188,19 +191,15 @@ class Daemon:
             self.record(SettingChanged(service, setting, value))
 
     def _start_tasks(self) -> List[asyncio.Task[None]]:
-        turn = asyncio.Lock()
-        readers = {
-            "reader of " + battery.configuration.battery: BatteryReader(
-                battery.configuration.battery,
-                protocols.find(battery.configuration.protocol),
-                radio_for(battery, self._clock, turn),
-                clock=self._clock,
-                record=self.record,
-                poll_s=self._configuration.poll_seconds,
-            ).run
-            for battery in self._planned
-        }
-        started: List[Awaitable[None]] = [self._supervise(name, run) for name, run in readers.items()]
+        self._links = Links(
+            self._planned,
+            clock=self._clock,
+            record=self.record,
+            recoveries=self._remembered.recoveries,
+            poll_s=self._configuration.poll_seconds,
+            watchdog_s=self._watchdog_s,
+        )
+        started: List[Awaitable[None]] = [self._supervise(name, run) for name, run in self._links.parts.items()]
         parts = {"clock of the grid": self._tick, "commits": self._commit, "reminders": self._remind}
         if self._services:
             parts["trends"] = self._trends.run
@@ -291,3 +290,5 @@ class Daemon:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        if self._links is not None:
+            await self._links.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 from argparse import Namespace
@@ -11,9 +10,7 @@ from typing import Callable, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
 from attrs import evolve, field, frozen
 
-from adapters.clock import Clock
-from adapters.in_process import InProcessRadio, Peripheral
-from adapters.radio import Radio
+from adapters.in_process import Peripheral
 from adapters.recorded_battery import RecordedBattery
 from adapters.simulated_battery import SimulatedBattery, SimulatedPack
 from config.addresses import BluetoothAddress, RecordedAddress, SimulatedAddress
@@ -45,6 +42,8 @@ class PlannedBattery:
     peripheral: Optional[Peripheral] = None
     password: str = field(default="", repr=False)
     """Of the Bluetooth module. It stays out of the configuration, which is recorded."""
+    adapters: Tuple[str, ...] = ()
+    """Bluetooth adapters to use, by name or address, in order of preference; none: any."""
     own_options: Tuple[str, ...] = ()
     """What the battery's own file decides, as text."""
     recorded_topology: Optional[str] = None
@@ -111,7 +110,8 @@ def _plan(named: NamedBattery, *, alone: bool) -> List[PlannedBattery]:
     if isinstance(named.address, BluetoothAddress):
         address = named.address
         configuration = battery_configuration(named.values, address.battery, address.mac)
-        return [PlannedBattery(configuration, None, named.values["PASSWORD"], named.own_options)]
+        known = named.values
+        return [PlannedBattery(configuration, None, known["PASSWORD"], tuple(known["ADAPTERS"]), named.own_options)]
     if isinstance(named.address, SimulatedAddress):
         return [_simulated(named, named.address)]
     return _recorded(named.address, named.values, alone=alone)
@@ -130,7 +130,7 @@ def _simulated(named: NamedBattery, address: SimulatedAddress) -> PlannedBattery
     configuration = battery_configuration(
         named.values, address.battery, address.name, connection="Simulated", family=SIMULATED_FAMILY
     )
-    return PlannedBattery(configuration, SimulatedBattery(pack), named.values["PASSWORD"], named.own_options)
+    return PlannedBattery(configuration, SimulatedBattery(pack), own_options=named.own_options)
 
 
 @frozen
@@ -224,13 +224,3 @@ def plan_retention(values: Values) -> Retention:
         quarters_days=values["RETENTION_QUARTER_DAYS"],
         cap_bytes=values["DATABASE_MAX_MB"] * MB or None,
     )
-
-
-def radio_for(battery: PlannedBattery, clock: Clock, turn: asyncio.Lock) -> Radio:
-    """The radio that reaches *battery*."""
-    if battery.peripheral is not None:
-        return InProcessRadio(battery.peripheral, clock)
-    from adapters.ble import BleakRadio  # bleak takes a third of a second to import
-
-    known = battery.configuration
-    return BleakRadio(known.address, protocols.find(known.protocol), turn)

@@ -61,6 +61,7 @@ async def run_command(arguments: Namespace, clock: Optional[Clock] = None) -> in
             outputs=Outputs(outputs),
             bus_address=bus.address,
             commit_s=values["COMMIT_SECONDS"],
+            watchdog_s=values["BT_WATCHDOG_TIMEOUT"],
         )
         looks = look_line(bus, configuration.services[0].key)
         await _watched(daemon, stop, bus, picture, looks, database)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from typing import List, Optional, Tuple
+from typing import Dict, List, Optional, Tuple
 
 from core import protocols
 from core.protocols.base import Advertisement
@@ -11,10 +11,12 @@ from core.protocols.base import Advertisement
 
 async def scan_command(arguments: Namespace) -> int:
     """List every device heard."""
-    from adapters.ble import scan  # bleak takes a third of a second to import
+    from adapters.ble import listen  # bleak takes a third of a second to import
 
     print("scanning for {:g} s ...".format(arguments.seconds), flush=True)
-    for line in scan_lines(await scan(arguments.seconds)):
+    found: Dict[str, Advertisement] = {}
+    await listen(None, lambda heard: found.update({heard.address: heard}), arguments.seconds)
+    for line in scan_lines(list(found.values())):
         print(line)
     return 0
 

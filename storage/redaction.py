@@ -23,13 +23,16 @@ from core.events import (
     HistoryPaused,
     LinkEstablished,
     LinkLost,
+    LinkReleased,
     ReadingTaken,
+    RecoveryAttempted,
     RequestUnanswered,
     SessionStarted,
     SettingChanged,
     TaskFailed,
     UnknownFact,
 )
+from core.recovery import Recoveries
 
 _MAC = re.compile(r"[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}")
 _ADDRESSES = (
@@ -95,7 +98,8 @@ class Redaction:
         return evolve(fact, configuration=configuration, remembered=self._remembered(fact.remembered))
 
     def _link_established(self, fact: LinkEstablished) -> LinkEstablished:
-        return LinkEstablished(self._battery(fact.battery), self._name(fact.name))
+        adapter = None if fact.adapter is None else self._text(fact.adapter)
+        return LinkEstablished(self._battery(fact.battery), self._name(fact.name), adapter)
 
     def _link_lost(self, fact: LinkLost) -> LinkLost:
         return evolve(fact, battery=self._battery(fact.battery), detail=self._text(fact.detail))
@@ -135,6 +139,8 @@ class Redaction:
                 key: self._by_battery(value) if isinstance(value, dict) else value for key, value in charge.items()
             }
         alerts = remembered_alerts(remembered)
+        if isinstance(remembered.get("recoveries"), dict):
+            kept["recoveries"] = self._by_battery(Recoveries(remembered).to_payload())
         if alerts:
             kept["alerts"] = [self._alert(alert).to_payload() for alert in alerts]
         return kept
@@ -176,6 +182,8 @@ _REDACTORS: Dict[type, Callable[[Redaction, Any], Any]] = {
     FrameRejected: Redaction._rejected,
     LinkEstablished: Redaction._link_established,
     LinkLost: Redaction._link_lost,
+    LinkReleased: Redaction._only_battery,
+    RecoveryAttempted: Redaction._only_battery,
     SettingChanged: Redaction._setting_changed,
     RequestUnanswered: Redaction._only_battery,
     AlertOpened: Redaction._only_battery,

@@ -35,7 +35,7 @@ from storage.whole_file import WholeFile
 
 FORMAT = "dbus-btbattery session"
 MAJOR = 1
-MINOR = 1
+MINOR = 2
 _LONGEST_GAP_US = 366 * 86_400 * 1_000_000
 _LARGEST = 2**62
 _INTEGERS = ("number", "boot", "uptime_us", "wall_us", "version")

@@ -76,7 +76,7 @@ def test_core_reads_no_clock_and_does_no_io():
 def test_each_outside_library_is_known_in_one_place():
     """bleak in one module, dbus_next in one package: either can be changed in an afternoon."""
     everywhere = _modules(*PACKAGES)
-    assert [p.name for p in everywhere if "bleak" in {_top(n) for n in _imports(p)}] == ["bleak_radio.py"]
+    assert [p.name for p in everywhere if "bleak" in {_top(n) for n in _imports(p)}] == ["gatt.py"]
     folders = {p.parent for p in everywhere if "dbus_next" in {_top(n) for n in _imports(p)}}
     assert folders == {ROOT / "adapters" / "dbus"}
 

@@ -1,5 +1,7 @@
 """Batteries over Bluetooth LE."""
 
-from adapters.ble.bleak_radio import BleakRadio, ScanFailed, scan
+from adapters.ble.bluez_radio import BluezRadio
+from adapters.ble.broker import AdapterBroker
+from adapters.ble.gatt import ScanRefused, listen
 
-__all__ = ["BleakRadio", "ScanFailed", "scan"]
+__all__ = ["AdapterBroker", "BluezRadio", "ScanRefused", "listen"]

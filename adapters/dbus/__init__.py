@@ -4,12 +4,14 @@ The only package that imports ``dbus_next``.
 """
 
 from adapters.dbus.address import BusUnavailable, choose_address
+from adapters.dbus.bluez import Bluez
 from adapters.dbus.connection import NameTaken, probe
 from adapters.dbus.private_bus import PrivateBus
 from adapters.dbus.service import BusService
 from adapters.dbus.settings import SettingsClient, SettingsEntry
 
 __all__ = [
+    "Bluez",
     "BusService",
     "BusUnavailable",
     "NameTaken",

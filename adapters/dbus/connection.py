@@ -124,7 +124,7 @@ class BusConnection:
 
     async def call(self, message: Message, timeout_s: float = CALL_S) -> Message:
         """The answer to the method call *message*. Raises :class:`CallFailed` or :class:`ConnectionLost`."""
-        reply = await self._ask(message, timeout_s)
+        reply = await self.ask(message, timeout_s)
         if reply is None:
             raise CallFailed("no answer to {}".format(message.member))
         if reply.message_type is MessageType.ERROR:
@@ -150,13 +150,13 @@ class BusConnection:
             signature=signature,
             body=body,
         )
-        reply = await self._ask(message, CALL_S)
+        reply = await self.ask(message, CALL_S)
         if reply is None:
             raise ConnectionLost("no answer from the bus to {}".format(member))
         return reply
 
-    async def _ask(self, message: Message, timeout_s: float) -> Optional[Message]:
-        """The reply, ``None`` when there is none in time. Raises :class:`ConnectionLost`."""
+    async def ask(self, message: Message, timeout_s: float) -> Optional[Message]:
+        """The reply, be it an error; ``None`` when there is none in time. Raises :class:`ConnectionLost`."""
         message.serial = self._bus.next_serial()
         future = asyncio.get_event_loop().create_future()
         self._calls[message.serial] = future

@@ -6,6 +6,7 @@ that pushes by itself (JK) lists the request that starts the stream and accepts 
 
 from __future__ import annotations
 
+import enum
 from abc import ABC, abstractmethod
 from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple, Union
 
@@ -66,6 +67,32 @@ class Assembler(ABC):
         """Stop waiting for the rest of anything: return what the buffer still holds, and empty it."""
 
 
+class Verdict(enum.Enum):
+    """How an unlocking ended."""
+
+    OPEN = 1
+    REFUSED = 2
+    WANTED = 3
+    NOT_SPOKEN = 4
+    UNKNOWN = 5
+
+
+class Unlock(ABC):
+    """A password exchange."""
+
+    verdict: Optional[Verdict] = None
+    repeatable: bool
+    request: Optional[Request]
+
+    @abstractmethod
+    def hear(self, notification: bytes) -> bool:
+        """Take one notification; whether it went on."""
+
+    @abstractmethod
+    def silent(self) -> None:
+        """Nothing came."""
+
+
 class Protocol(ABC):
     """One BMS family."""
 
@@ -79,6 +106,10 @@ class Protocol(ABC):
     """Sent every cycle, one at a time, each after the answer to the one before."""
     once_requests: Tuple[Request, ...] = ()
     """Sent once per connection, after the first full cycle; an answer is welcome but not needed."""
+
+    def unlock(self, address: str, password: str) -> Optional[Unlock]:
+        """How the battery at *address* is told *password*; ``None``: the family knows no passwords."""
+        return None
 
     @abstractmethod
     def assembler(self) -> Assembler:

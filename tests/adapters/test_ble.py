@@ -1,13 +1,16 @@
 """Real, unmodified bleak against a BlueZ double: the happy path and its nearest neighbours."""
 
 import asyncio
+import contextlib
 
 import pytest
 
-from adapters.battery_reader import BatteryReader
-from adapters.ble import BleakRadio, scan
+from adapters.ble import AdapterBroker, BluezRadio, listen
 from adapters.clock import SystemClock
+from adapters.dbus import Bluez, choose_address
+from adapters.link_supervisor import LinkSupervisor
 from adapters.radio import LinkDropped
+from adapters.unlocker import Unlocker
 from core import protocols
 from core.events import FrameRejected, LinkEstablished, LinkLost, ReadingTaken
 from service.scan import scan_lines
@@ -16,19 +19,28 @@ JBD = protocols.find("jbd")
 ADDRESS = "A4:C1:38:00:00:00"
 
 
-def _radio(address=ADDRESS):
-    return BleakRadio(address, JBD, asyncio.Lock())
+@contextlib.asynccontextmanager
+async def _radio(address=ADDRESS):
+    bluez = Bluez(choose_address("system"))
+    yield BluezRadio(address, JBD, bluez=bluez, broker=AdapterBroker(), clock=SystemClock())
+    await bluez.close()
 
 
 async def _read_until(facts, condition, *, poll_s=0.2, seconds=20):
-    """Run a reader until *condition* of *facts*; it has hung up when this returns."""
-    reader = BatteryReader("ble_0", JBD, _radio(), clock=SystemClock(), record=facts.append, poll_s=poll_s)
-    task = asyncio.ensure_future(reader.run())
-    deadline = asyncio.get_event_loop().time() + seconds
-    while not condition(facts) and asyncio.get_event_loop().time() < deadline:
-        await asyncio.sleep(0.02)
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+    """Supervise a link until *condition* of *facts*; it has hung up when this returns."""
+    clock = SystemClock()
+    async with _radio() as radio:
+        unlocker = Unlocker(JBD, ADDRESS, "", clock)
+        supervisor = LinkSupervisor(
+            "ble_0", JBD, radio, clock=clock, record=facts.append, allow=lambda rung: True, unlocker=unlocker,
+            poll_s=poll_s,
+        )  # fmt: skip
+        task = asyncio.ensure_future(supervisor.run())
+        deadline = asyncio.get_event_loop().time() + seconds
+        while not condition(facts) and asyncio.get_event_loop().time() < deadline:
+            await asyncio.sleep(0.02)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
     assert condition(facts), facts
 
 
@@ -41,7 +53,7 @@ async def test_connects_polls_in_turn_and_hangs_up(bluez):
     facts = []
     await _read_until(facts, lambda facts: len(_frames(facts)) >= 7)
 
-    assert facts[0] == LinkEstablished("ble_0", "JBD-SP04S-0")
+    assert facts[0] == LinkEstablished("ble_0", "JBD-SP04S-0", "hci0 (00:AA:01:00:00:00)")
     registers = [frame[1] for frame in _frames(facts)]
     assert registers[:7] == [3, 4, 5, 3, 4, 3, 4]
     assert JBD.decode(_frames(facts)[0]).pack.voltage_mv == 13280
@@ -88,7 +100,7 @@ async def test_corrupt_answers_are_rejected_and_never_delivered(bluez, monkeypat
 
 async def test_comes_back_after_a_drop(bluez, monkeypatch):
     """A dropped link is recorded with its cause and made again, without doubled notifications."""
-    monkeypatch.setattr("adapters.battery_reader.BACKOFF_S", (0.2,))
+    monkeypatch.setattr("core.recovery.BACKOFF_S", (0.2,))
     facts = []
 
     async def drop():
@@ -105,24 +117,28 @@ async def test_comes_back_after_a_drop(bluez, monkeypatch):
 
 async def test_a_battery_that_does_not_advertise_is_not_found(bluez, monkeypatch):
     """The cause has a name of its own: the battery is off, out of reach, or somebody else holds it."""
-    monkeypatch.setattr("adapters.ble.bleak_radio.FIND_S", 0.5)
-    with pytest.raises(LinkDropped) as dropped:
-        await _radio("A4:C1:38:00:00:FF").connect()
+    monkeypatch.setattr("adapters.ble.bluez_radio.FIND_S", 0.5)
+    async with _radio("A4:C1:38:00:00:FF") as radio:
+        with pytest.raises(LinkDropped) as dropped:
+            await radio.connect()
     assert dropped.value.cause == "not found"
 
 
 async def test_a_failing_connect_names_the_error_of_bluez(bluez):
     """What BlueZ said is in the detail."""
     await bluez.tell("connect_error 0 Failed Input/output error")
-    with pytest.raises(LinkDropped) as dropped:
-        await _radio().connect()
+    async with _radio() as radio:
+        with pytest.raises(LinkDropped) as dropped:
+            await radio.connect()
     assert dropped.value.cause == "connect failed"
     assert "Input/output error" in dropped.value.detail
 
 
 async def test_scan_lists_batteries_first_with_the_reason(bluez):
     """Address, name, RSSI and why a device looks like a supported BMS."""
-    lines = scan_lines(await scan(0.6))
+    found = {}
+    await listen("hci0", lambda heard: found.update({heard.address: heard}), 0.6)
+    lines = scan_lines(list(found.values()))
     assert lines[0].startswith("A4:C1:38:00:00:00")
     assert "dBm" in lines[0] and "JBD-SP04S-0" in lines[0]
     assert "JBD: service ff00 + name + address" in lines[0]

@@ -33,7 +33,7 @@ def test_a_new_battery_knows_nothing():
     assert (new.device_name, new.hardware_name) == (None, None)
     assert (new.current_ma, new.soc_permille, new.installed_mah, new.remaining_mah, new.consumed_mah) == (None,) * 5
     assert (new.age_s(10**9), new.cell_voltages_mv(), new.temperatures_dc()) == (None, (), [])
-    assert not new.link_up
+    assert not new.link.up
 
 
 def test_readings():
@@ -89,7 +89,7 @@ def test_link():
 
 def _link(*facts):
     made = folded(*facts)
-    return made.link_up, made.link_cause, made.device_name
+    return made.link.up, made.link.cause, made.device_name
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_other_events_change_nothing_but_the_revision(fact):
     """An event that says nothing about the battery's state leaves it."""
     before, after = folded(reading(basic())), folded(reading(basic()), fact)
     assert before.revision + 1 == after.revision
-    assert (before.pack, before.link_up, before.age_s(0)) == (after.pack, after.link_up, after.age_s(0))
+    assert (before.pack, before.link.up, before.age_s(0)) == (after.pack, after.link.up, after.age_s(0))
 
 
 @pytest.mark.parametrize(

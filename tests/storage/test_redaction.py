@@ -10,7 +10,9 @@ from core.events import (
     FrameRejected,
     LinkEstablished,
     LinkLost,
+    LinkReleased,
     ReadingTaken,
+    RecoveryAttempted,
     RequestUnanswered,
     SessionEnded,
     SessionStarted,
@@ -63,7 +65,7 @@ def facts():
     found = "[{}] {} vanished, {}, {}".format(MAC, MAC.lower(), OTHER_MAC.replace(":", "-"), raw.hex())
     return [
         SessionStarted("0.1.0", CONFIGURATION, remembered),
-        LinkEstablished(FIRST, DEVICE_NAME),
+        LinkEstablished(FIRST, DEVICE_NAME, "hci0 ({})".format(OTHER_MAC)),
         LinkEstablished(SECOND),
         reading(0, FIRST),
         reading(1, FIRST),
@@ -88,8 +90,8 @@ def facts():
         UnknownFact("Later", 1, {"name": DEVICE_NAME, "mac": MAC}),
         reading(0, FIRST),
         reading(1, FIRST),
-        SessionEnded("stopped"),
-    ]
+        SessionEnded("stopped"), LinkReleased(FIRST, 15), RecoveryAttempted(SECOND, "forget device", "dropped"),
+    ]  # fmt: skip
 
 
 def secrets():

@@ -102,7 +102,7 @@ def test_the_header_is_the_documented_one():
     """The first line has the keys of README.md, nothing else."""
     assert HEADER_VALUES == {
         "format": "dbus-btbattery session",
-        "version": "1.1",
+        "version": "1.2",
         "writer": "dbus-btbattery 0.1.0",
         "redacted": False,
         "configuration": CONFIGURATION,

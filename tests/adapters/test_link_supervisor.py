@@ -1,17 +1,20 @@
-"""The reader against batteries in the process, in time that passes only when told to."""
+"""The supervisor and its reader against batteries in the process, in time that passes only when told to."""
 
 import asyncio
 import contextlib
+import itertools
 
 import pytest
 
-from adapters.battery_reader import BACKOFF_S, JITTER, BatteryReader
 from adapters.in_process import InProcessRadio, Peripheral
+from adapters.link_supervisor import JITTER, LinkSupervisor
 from adapters.radio import Link, LinkDropped, Radio
 from adapters.simulated_battery import SimulatedBattery, SimulatedPack
+from adapters.unlocker import Unlocker
 from core import protocols
-from core.events import FrameRejected, LinkEstablished, LinkLost, ReadingTaken, RequestUnanswered
+from core.events import FrameRejected, LinkEstablished, LinkLost, ReadingTaken, RecoveryAttempted, RequestUnanswered
 from core.protocols.jbd.framing import answer_frame
+from core.recovery import BACKOFF_S, EARLY_US, LATE_BACKOFF_S
 from tests.doubles.manual_clock import ManualClock
 from tests.frames import frame
 
@@ -41,8 +44,17 @@ def good(register, count):
     return {3: BASIC, 4: CELLS, 5: NAME}[register]
 
 
+def supervised(radio, clock, record, *, poll_s=5.0, watchdog_s=0, password="", allow=lambda rung: True):
+    """A supervisor of the battery ``b``."""
+    unlocker = Unlocker(JBD, "A4:C1:37:04:2D:BE", password, clock)
+    return LinkSupervisor(
+        "b", JBD, radio, clock=clock, record=record, allow=allow, unlocker=unlocker, poll_s=poll_s,
+        watchdog_s=watchdog_s,
+    )  # fmt: skip
+
+
 @contextlib.asynccontextmanager
-async def reading(radio_or_peripheral, poll_s=5.0):
+async def reading(radio_or_peripheral, poll_s=5.0, **options):
     """(clock, timed facts) of a reader at work."""
     clock, facts = ManualClock(), []
     radio = radio_or_peripheral
@@ -53,8 +65,8 @@ async def reading(radio_or_peripheral, poll_s=5.0):
     def record(fact):
         facts.append(((clock.uptime_us() - begun_us) / 1e6, fact))
 
-    reader = BatteryReader("b", JBD, radio, clock=clock, record=record, poll_s=poll_s)
-    task = asyncio.ensure_future(reader.run())
+    supervisor = supervised(radio, clock, record, poll_s=poll_s, **options)
+    task = asyncio.ensure_future(supervisor.run())
     try:
         yield clock, facts
     finally:
@@ -116,8 +128,10 @@ async def test_silent_battery_is_hung_up_after_three_cycles():
     lost = of(facts, LinkLost)
     assert [fact.cause for fact in lost] == ["battery silent"]
     at_s = next(at for at, fact in facts if isinstance(fact, LinkLost))
-    assert 40 < at_s < 50
-    assert [fact.request for fact in of(facts, RequestUnanswered)][:2] == ["0x03", "0x04"]
+    assert 25 < at_s < 35
+    assert [fact.request for fact in of(facts, RequestUnanswered)][:4] == ["0x03", "0x04", "0x03", "0x03"]
+    rungs = [(fact.rung, fact.cause) for fact in of(facts, RecoveryAttempted)]
+    assert rungs[:2] == [("resync", "battery silent"), ("reconnect", "battery silent")]
 
 
 async def test_out_of_range_and_back():
@@ -132,43 +146,51 @@ async def test_out_of_range_and_back():
 
 
 class Unreachable(Radio):
-    """Never connects; remembers when it was asked to."""
+    """Never connects; remembers when it was asked to, and what else was asked of it."""
 
-    def __init__(self):
-        super().__init__()
+    def __init__(self, causes, choices=1):
         self.clock = None
+        self.choices = choices
         self.attempts = []
-        self.causes = iter(["not found"] * 4 + ["connect failed"] * 100)
+        self.asked = []
+        self._causes = itertools.chain(causes, itertools.repeat(causes[-1]))
 
     async def connect(self):
         self.attempts.append(self.clock.uptime_us() / 1e6)
-        raise LinkDropped(next(self.causes))
+        raise LinkDropped(next(self._causes))
+
+    async def forget(self):
+        self.asked.append("forget")
+
+    def next_adapter(self):
+        self.asked.append("next adapter")
 
 
 async def test_backoff_grows_to_its_cap_with_jitter():
-    """2, 5, 10, 20, 30, 30 … s, each off by a quarter at most; only a new cause is recorded again."""
-    radio = Unreachable()
+    """2, 5, 10, 20, 30, 60, 60 … s, each off by a quarter at most; only a new cause is recorded again."""
+    radio = Unreachable(["not found"] * 4 + ["connect failed"])
     async with reading(radio) as (clock, facts):
         radio.clock = clock
-        await clock.run_for(200)
+        await clock.run_for(300)
     pauses = [later - earlier for earlier, later in zip(radio.attempts, radio.attempts[1:])]
-    for pause, nominal in zip(pauses, [*BACKOFF_S, 30.0]):
+    assert len(pauses) >= 7
+    for pause, nominal in zip(pauses, [*BACKOFF_S, 60.0]):
         assert nominal * (1 - JITTER) <= pause <= nominal * (1 + JITTER)
     assert [fact.cause for fact in of(facts, LinkLost)] == ["not found", "connect failed"]
 
 
-class Hanging(Radio):
-    """Connects for ever."""
-
-    async def connect(self):
-        await asyncio.get_event_loop().create_future()
-
-
-async def test_connect_has_a_hard_end():
-    """Whatever the library below waits for, after 30 s the attempt is over."""
-    async with reading(Hanging()) as (clock, facts):
-        await clock.run_for(31)
-    assert [(round(at), fact.cause) for at, fact in facts] == [(30, "connect timed out")]
+async def test_after_an_hour_of_darkness_it_is_tried_every_five_minutes():
+    """And no log line, no event tells of each attempt."""
+    radio = Unreachable(["not found"])
+    async with reading(radio) as (clock, facts):
+        radio.clock = clock
+        await clock.run_for(8 * 3600)
+    late = [at - radio.attempts[0] for at in radio.attempts if at - radio.attempts[0] > EARLY_US / 1e6]
+    pauses = [later - earlier for earlier, later in zip(late, late[1:])]
+    assert min(pauses) >= LATE_BACKOFF_S * (1 - JITTER) and max(pauses) <= LATE_BACKOFF_S * (1 + JITTER)
+    assert 60 <= len(radio.attempts) - len(late) <= 100
+    assert [type(fact).__name__ for _, fact in facts] == ["LinkLost", "RecoveryAttempted"]
+    assert facts[1][1] == RecoveryAttempted("b", "tell the owner", "not found")
 
 
 async def test_garbage_between_answers_is_rejected_or_ignored_by_what_it_is():
@@ -205,8 +227,7 @@ async def test_a_reader_that_fails_leaves_the_loss_on_record():
     """An unexpected error ends the reader, and the link that went with it is not shown as up."""
     battery = Scripted(good)
     facts, clock = [], ManualClock()
-    reader = BatteryReader("b", JBD, InProcessRadio(battery, clock), clock=clock, record=facts.append, poll_s=5)
-    task = asyncio.ensure_future(reader.run())
+    task = asyncio.ensure_future(supervised(InProcessRadio(battery, clock), clock, facts.append).run())
     await clock.run_for(2)
     battery.respond = None
     await clock.run_for(10)
