@@ -39,12 +39,15 @@ class Member:
         self.age_s: Optional[float] = None
         self.cells: Optional[int] = None
         """How many cells it has: what it first said without contradicting itself, and for good once the bank began."""
+        self.released_min = 0
+        """For how many minutes more it is free for a phone."""
         self.fits = True
         """Whether it may be in this bank at all."""
 
     def look(self, configuration: Configuration, now_us: int) -> None:
         """Judge its age at *now_us*."""
         self.age_s = self.battery.age_s(now_us)
+        self.released_min = self.battery.link.released_min(now_us)
         self.enter(phase_of(self.age_s, configuration, self.hold_s(configuration)))
 
     def enter(self, phase: Phase) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Optional
 
-from core.events import Event, LinkEstablished, LinkLost
+from core.events import Event, LinkEstablished, LinkLost, LinkReleased
 from core.link_causes import BEAT, DROPPED
 
 BEAT_S = (50, 70)
@@ -23,6 +23,7 @@ class LinkHealth:
         self.detail = ""
         self.adapter: Optional[str] = None
         """Over which adapter it was last up."""
+        self._released_until_us = 0
         self._established_us: Optional[int] = None
         self._dropped_us: Optional[int] = None
         self._beats = 0
@@ -39,9 +40,15 @@ class LinkHealth:
                 self._count_beat(fact, event.uptime_us)
             self.up, self.detail = False, fact.detail
             self.cause = BEAT if fact.cause == DROPPED and self._beats >= BEATS else fact.cause
+        elif isinstance(fact, LinkReleased):
+            self._released_until_us = event.uptime_us + fact.minutes * 60_000_000
         else:
             return False
         return True
+
+    def released_min(self, now_us: int) -> int:
+        """For how many minutes more it is free for a phone, begun ones included."""
+        return max(0, -((now_us - self._released_until_us) // 60_000_000))
 
     def _count_beat(self, fact: LinkLost, now_us: int) -> None:
         """Drops at the beat: a minute after the link came up, or after the drop before."""

@@ -16,6 +16,9 @@ from core.imbalance import Imbalances
 from core.paths import rounded
 from core.publication import Items, per_thousand, version_number
 
+RELEASE_PATH = "/Battery/{}/ReleaseMinutes"
+"""For how many minutes more a battery is free for a phone; writing it frees it."""
+
 
 @lru_cache(maxsize=None)
 def _cell_paths(number: int, place: str, cell: int, formats: int) -> Tuple[Tuple[str, ...], str]:
@@ -49,6 +52,7 @@ def member_items(bank: Bank, member: Member) -> Items:
         below + "Temperature": sum(t for _, t in sensors) / len(sensors) / 10 if sensors else None,
     }
     items = {path: rounded(path, value) for path, value in head.items()}
+    items[RELEASE_PATH.format(member.number)] = member.released_min
     balancing = set(pack.balancing_cells) if pack else set()
     first = first_cell(bank, member)
     formats = bank.configuration.cell_data_format

@@ -137,6 +137,7 @@ _TYPES: Dict[str, PathType] = {
     "/Battery/#/Capacity": _AMPERE_HOUR,
     "/Battery/#/FwVersion": _COUNT,
     "/Battery/#/Status": _COUNT,
+    "/Battery/#/ReleaseMinutes": PathType("i", unit="min"),
     "/Battery/#/Voltage": _VOLT,
     "/Battery/#/Current": _AMPERE,
     "/Battery/#/Temperature": _CELSIUS,

@@ -239,11 +239,12 @@ class ServiceView:
         if limits is not None:
             changed.update(parts.limits.refresh(limits, limit_items, limits))
         for member, part in zip(members, parts.members):
-            changed.update(part.refresh((member.live, member.battery.revision), member_items, bank, member))
+            key = (member.live, member.battery.revision, member.released_min)
+            changed.update(part.refresh(key, member_items, bank, member))
         if configuration.time_to_soc_points:
             every_us = max(SLOW_US, round(configuration.time_to_soc_cycles * configuration.poll_seconds * 1e6))
-            key = (phases, now_us // every_us)
-            changed.update(parts.time_to_soc.refresh(key, time_to_soc_items, configuration, values))
+            points = (phases, now_us // every_us)
+            changed.update(parts.time_to_soc.refresh(points, time_to_soc_items, configuration, values))
         if self.monitor is not None:
             changed.update(parts.cells.refresh(sampled, self.monitor.items))
         if len(members) > 1:

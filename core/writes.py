@@ -6,10 +6,12 @@ writable or of the wrong type, 2 refused.
 
 from __future__ import annotations
 
-from typing import Any, Optional, Tuple
+import re
+from typing import Any, Tuple, Union
 
 from core.cell_monitor import SETTINGS, SETTINGS_BELOW, setting_value
-from core.events import SettingChanged
+from core.events import LinkReleased, SettingChanged
+from core.member_publication import RELEASE_PATH
 from core.service_view import CUSTOM_NAME, SELECTED_BATTERY, ServiceView
 
 ACCEPTED = 0
@@ -17,8 +19,10 @@ NOT_WRITABLE = 1
 REFUSED = 2
 
 MAX_CUSTOM_NAME = 64
+MAX_RELEASE_MIN = 1440
+_RELEASE = re.compile(RELEASE_PATH.format("([1-9][0-9]*)"))
 
-Verdict = Tuple[int, Optional[SettingChanged]]
+Verdict = Tuple[int, Union[LinkReleased, SettingChanged, None]]
 
 
 def judge_write(service: ServiceView, path: str, value: Any) -> Verdict:
@@ -27,6 +31,9 @@ def judge_write(service: ServiceView, path: str, value: Any) -> Verdict:
         return _custom_name(service, value)
     if path == "/Battery/Request/Id":
         return _selected(service, value)
+    released = _RELEASE.fullmatch(path)
+    if released is not None:
+        return _released(service, int(released.group(1)), value)
     if path.startswith(SETTINGS_BELOW):
         return _of_cell_monitor(service, path[len(SETTINGS_BELOW) :], value)
     return NOT_WRITABLE, None
@@ -57,6 +64,15 @@ def _selected(service: ServiceView, value: Any) -> Verdict:
     if value == service.selected:
         return ACCEPTED, None
     return ACCEPTED, SettingChanged(service.key, SELECTED_BATTERY, int(value))
+
+
+def _released(service: ServiceView, number: int, value: Any) -> Verdict:
+    """Free a battery for a phone for so many minutes; 0 takes it back."""
+    if number > len(service.bank.members) or isinstance(value, bool) or not isinstance(value, (int, float)):
+        return NOT_WRITABLE, None
+    if value not in range(MAX_RELEASE_MIN + 1):
+        return REFUSED, None
+    return ACCEPTED, LinkReleased(service.bank.members[number - 1].battery.configuration.battery, int(value))
 
 
 def _of_cell_monitor(service: ServiceView, setting: str, value: Any) -> Verdict:

@@ -15,7 +15,7 @@ from typing import Any, Awaitable, Callable, Optional, Sequence
 
 from service import PROGRAM, VERSION
 
-COMMANDS = ("run", "scan", "replay", "session", "export", "at", "rebuild", "decode", "check", "version")
+COMMANDS = ("run", "scan", "release", "replay", "session", "export", "at", "rebuild", "decode", "check", "version")
 _BUS_HELP = (
     "session, system, private, none, or an address; default: the session bus if there is one, else the system bus"
 )
@@ -78,9 +78,7 @@ def _dispatch(parsed: argparse.Namespace, clock: Any) -> int:
         return decode_command(parsed)
     if parsed.command == "scan":
         return _scan(parsed)
-    from service.check import check_command
-
-    return check_command(parsed)
+    return _release(parsed) if parsed.command == "release" else _check(parsed)
 
 
 def _replay(parsed: argparse.Namespace) -> int:
@@ -139,6 +137,18 @@ def _scan(parsed: argparse.Namespace) -> int:
         return 1
 
 
+def _release(parsed: argparse.Namespace) -> int:
+    from service.release import release_command
+
+    return asyncio.run(release_command(parsed))
+
+
+def _check(parsed: argparse.Namespace) -> int:
+    from service.check import check_command
+
+    return check_command(parsed)
+
+
 def _version() -> int:
     from importlib import metadata
 
@@ -168,6 +178,7 @@ def _between(kind: Callable[[str], float], lowest: float, highest: float) -> Cal
 
 _rate = _between(float, 1, 1000)
 _instance = _between(int, 0, 65535)
+_release_minutes = _between(int, 0, 1440)
 
 
 def _speed(text: str) -> float:
@@ -196,6 +207,12 @@ def _parser() -> argparse.ArgumentParser:
     decode.add_argument("--protocol", default="jbd", help="BMS family, default jbd")
     scan = commands.add_parser("scan", help="list Bluetooth devices and which of them may be batteries")
     scan.add_argument("--seconds", type=_rate, default=10.0, help="how long to listen, default 10")
+    release = commands.add_parser(
+        "release", help="free batteries for a phone app; the daemon takes them back by itself"
+    )
+    release.add_argument("minutes", type=_release_minutes, help="for how long, up to 1440; 0 takes them back now")
+    release.add_argument("addresses", nargs="*", metavar="ADDRESS", help="default: all batteries")
+    release.add_argument("--bus", help="where the daemon runs: session, system, or an address; default: as run")
     check = commands.add_parser("check", help="check configuration and addresses, do nothing else")
     _add_batteries(check)
     commands.add_parser("version", help="version of the program and of its packages")

@@ -6,15 +6,16 @@ Everything happens on one event loop. :meth:`Daemon.run` owns every task and has
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
-from typing import Any, Awaitable, Callable, Dict, List, Optional, Sequence
+from typing import Any, Awaitable, Callable, Dict, List, Optional, Sequence, Union
 
 from adapters.clock import Clock
 from adapters.dbus import BusService, SettingsClient, SettingsEntry
 from core import protocols
 from core.cell_alerts import closed_text, opened_text
 from core.configuration import Configuration
-from core.events import AlertOpened, Fact, SessionEnded, SessionStarted, SettingChanged, TaskFailed
+from core.events import AlertOpened, Fact, LinkReleased, SessionEnded, SessionStarted, SettingChanged, TaskFailed
 from core.live import LiveView, Remembered, carried_on, is_absorbing
 from core.publication import BUS_NAME_PREFIX
 from core.sequencer import Sequencer
@@ -38,8 +39,8 @@ SNAPSHOT_AT_LEAST_US = 600_000_000
 """Also when nothing changed, so that a start after a kill has little to fold."""
 RESTART_S = 5.0
 FORECAST_EVERY_US = 600_000_000
-REMIND_S = 60.0
-"""How often the log names a battery that has not answered yet."""
+REMIND_S = (60.0, 3600.0, 86_400.0)
+"""When the log names a battery that has not answered yet: after a minute, after an hour, every day."""
 RELEASE_S = 0.8
 """How long the bus may take to release the names at stop."""
 
@@ -173,11 +174,18 @@ class Daemon:
                 if self._ended:
                     return REFUSED
                 self.record(fact)
-                if self._settings is not None and fact.setting == CUSTOM_NAME:
-                    self._settings.set_custom_name(view.key, fact.value)
+                self._carry_out(view.key, fact)
             return code
 
         return write
+
+    def _carry_out(self, service: str, fact: Union[LinkReleased, SettingChanged]) -> None:
+        """What has to be done about a write besides recording it."""
+        if isinstance(fact, LinkReleased):
+            if self._links is not None:
+                self._links.release(fact.battery, fact.minutes)
+        elif self._settings is not None and fact.setting == CUSTOM_NAME:
+            self._settings.set_custom_name(service, fact.value)
 
     def _setting_told(self, service: str, setting: str, value: Any) -> None:
         """What Venus OS has stored for a service. A name that it never heard of is told to it."""
@@ -243,8 +251,8 @@ class Daemon:
                 log.info("%s", closed_text(fact, name))
 
     async def _remind(self) -> None:
-        while True:
-            await self._clock.sleep(REMIND_S)
+        for pause_s in itertools.chain(REMIND_S, itertools.repeat(REMIND_S[-1])):
+            await self._clock.sleep(pause_s)
             for note in self.notes():
                 log.warning("%s", note)
 

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from typing import Dict, List, Optional
 
-from attrs import define, frozen
+from attrs import define, field, frozen
 
 from core.configuration import BatteryConfiguration, Configuration, configuration_from
 from core.events import Event, LinkEstablished, LinkLost, ReadingTaken, SessionStarted
+from core.link import LinkHealth
 from core.live import LiveView
 from core.presence import Phase
 from core.publication import BUS_NAME_PREFIX
@@ -39,9 +40,7 @@ class PastLink:
     """The connection to one battery, as it was. Times are UTC in µs, dated by the last setting of the clock."""
 
     battery: BatteryConfiguration
-    up: bool = False
-    cause: Optional[str] = None
-    """Why it was lost."""
+    health: LinkHealth = field(factory=LinkHealth)
     since_us: Optional[int] = None
     """Since when it had been up or lost; ``None``: it had never been up."""
     read_us: Optional[int] = None
@@ -53,12 +52,21 @@ class PastLink:
         fact = event.fact
         if isinstance(fact, ReadingTaken):
             self.read_us = wall_us
-        elif isinstance(fact, LinkEstablished):
-            self.up, self.cause, self.since_us = True, None, wall_us
-        elif isinstance(fact, LinkLost):
-            if self.up or self.since_us is None:  # further attempts that failed do not begin the loss anew
+        elif isinstance(fact, (LinkEstablished, LinkLost)):
+            was_up = self.health.up
+            self.health.fold(event)
+            if self.health.up or was_up or self.since_us is None:  # attempts that fail do not begin the loss anew
                 self.since_us = wall_us
-            self.up, self.cause = False, fact.cause
+
+    @property
+    def up(self) -> bool:
+        """Whether the battery answered."""
+        return self.health.up
+
+    @property
+    def cause(self) -> Optional[str]:
+        """Why it was lost."""
+        return self.health.cause
 
 
 @frozen

@@ -6,7 +6,7 @@ from typing import Any, AsyncIterator, Callable, Dict, List, Optional, Tuple
 
 from attrs import frozen
 
-from core.events import AlertClosed, Event, SessionStarted
+from core.events import AlertClosed, Event, SessionEnded, SessionStarted
 from core.history import DatedBucket, Place, Tier
 from storage.csv_rows import (
     ALERTS,
@@ -111,7 +111,7 @@ async def _selected_events(reader: HistoryReader, selection: CsvSelection, dates
                 yield event
         async for event in reader.events(start, stop, readings=readings):
             about = getattr(event.fact, "battery", None)
-            wanted = selection.battery in (None, about) or isinstance(event.fact, SessionStarted)
+            wanted = selection.battery in (None, about) or isinstance(event.fact, (SessionStarted, SessionEnded))
             closes = isinstance(event.fact, AlertClosed)
             if wanted and (closes or selection.covers(dates.wall_us(event.boot, event.uptime_us))):
                 yield event

@@ -20,12 +20,17 @@ from core.events import (
     Event,
     LinkEstablished,
     LinkLost,
+    LinkReleased,
     ReadingTaken,
+    RecoveryAttempted,
+    SessionEnded,
     SessionStarted,
     kind_of,
     payload_of,
 )
 from core.history import Bucket, DatedBucket, Place, Stat, Tier
+from core.link import LinkHealth
+from core.link_causes import NOT_RUNNING, UNKNOWN
 
 Row = List[str]
 
@@ -263,19 +268,41 @@ def _lasted(first: Event, last: Event) -> str:
 
 
 class Links:
-    """Rows of the kind ``links``: one for each change, with how long what was before had lasted."""
+    """Rows of the kind ``links``: one for each change, with how long what was before had lasted.
+
+    A battery is down, too, while the program does not run; when a killed one ended, nobody knows.
+    """
 
     def __init__(self, dates: Dates) -> None:
         self._dates = dates
+        self._health: Dict[str, LinkHealth] = {}
         self._changed: Dict[str, Event] = {}
 
     def rows(self, event: Event) -> Iterator[Row]:
-        """The row of *event*, if it is about a link."""
+        """The rows of *event*."""
         fact = event.fact
-        if not isinstance(fact, (LinkEstablished, LinkLost)):
-            return
-        row = [*self._dates.columns(event.boot, event.uptime_us), fact.battery]
-        row += ["down", fact.cause, fact.detail] if isinstance(fact, LinkLost) else ["up", "", ""]
-        before = self._changed.get(fact.battery)
-        self._changed[fact.battery] = event
-        yield [*row, "" if before is None else _lasted(before, event)]
+        if isinstance(fact, (SessionStarted, SessionEnded)):
+            killed = "killed, nobody knows when" if isinstance(fact, SessionStarted) else ""
+            for battery in [battery for battery, health in self._health.items() if health.up]:
+                row = self._row(event, battery, "down", NOT_RUNNING, killed)
+                yield [*row[:-1], ""] if killed else row
+            self._health.clear()
+        elif isinstance(fact, (LinkEstablished, LinkLost)):
+            health = self._health.setdefault(fact.battery, LinkHealth())
+            health.fold(event)
+            if health.up:
+                yield self._row(event, fact.battery, "up", "", health.adapter or "")
+            else:
+                yield self._row(event, fact.battery, "down", health.cause or UNKNOWN, health.detail)
+        elif isinstance(fact, RecoveryAttempted):
+            yield [*self._time(event), fact.battery, "recovery", fact.cause, fact.rung, ""]
+        elif isinstance(fact, LinkReleased):
+            yield [*self._time(event), fact.battery, "released", "", "{} min".format(fact.minutes), ""]
+
+    def _time(self, event: Event) -> Row:
+        return self._dates.columns(event.boot, event.uptime_us)
+
+    def _row(self, event: Event, battery: str, state: str, cause: str, detail: str) -> Row:
+        before = self._changed.get(battery)
+        self._changed[battery] = event
+        return [*self._time(event), battery, state, cause, detail, "" if before is None else _lasted(before, event)]

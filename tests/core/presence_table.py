@@ -247,6 +247,7 @@ class Rules:
         for truth in self.all:
             below, live = "/Battery/{}/".format(truth.number), truth in self.live
             paths[below + "Serial"] = known(truth.number).address
+            paths[below + "ReleaseMinutes"] = 0
             paths[below + "Capacity"] = truth.remaining_ah if truth in self.seen else None
             paths[below + "Voltage"] = truth.voltage_v if live else None
             paths[below + "Current"] = truth.current_a if live else None

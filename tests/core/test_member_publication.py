@@ -150,7 +150,8 @@ def test_a_battery_that_never_answered():
     assert {name: value for name, value in below(story, BELOW + TWO + "/").items() if value is not None} == {
         "Name": "Battery 0002"
     }
-    assert {name for name, value in below(story, "/Battery/2/").items() if value is not None} == {"Serial"}
+    known = {name for name, value in below(story, "/Battery/2/").items() if value is not None}
+    assert known == {"Serial", "ReleaseMinutes"}
     assert not [path for path in story.items if path.startswith(("/Voltages/Cell2X", "/Battery/2/Cell"))]
 
 
@@ -159,7 +160,7 @@ def test_the_page_of_a_silent_battery():
     story = bank_of_two(PARALLEL).run(20).run(40, silent={2})
     page = below(story, "/Battery/2/")
     assert {name: value for name, value in page.items() if value is not None} == {
-        "Serial": "A4:C1:37:00:00:02", "FwVersion": 0x020500, "Capacity": 50.0,
+        "Serial": "A4:C1:37:00:00:02", "ReleaseMinutes": 0, "FwVersion": 0x020500, "Capacity": 50.0,
     }  # fmt: skip
 
 
@@ -176,7 +177,7 @@ def test_pages_are_of_every_member():
     """gui-v2: the page of the chosen battery finds all its rows."""
     story = bank_of_two(PARALLEL).run(10)
     for n in (1, 2):
-        names = {"Serial", "Capacity", "FwVersion", "Voltage", "Current", "Temperature"}
+        names = {"Serial", "ReleaseMinutes", "Capacity", "FwVersion", "Voltage", "Current", "Temperature"}
         names |= {"Cell/{}/Voltage".format(k) for k in (1, 2, 3, 4)}
         assert {name for name, value in below(story, "/Battery/{}/".format(n)).items() if value is not None} == names
     assert (story.items["/Battery/2/Voltage"], story.items["/Battery/2/Current"]) == (13.26, -5.0)

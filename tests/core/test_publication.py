@@ -49,6 +49,7 @@ IDENTITY = {
     "/System/BatteriesSeries": 1,
     "/Battery/Request/Id": 1,
     "/Battery/1/Serial": ADDRESS,
+    "/Battery/1/ReleaseMinutes": 0,
     "/Battery/1/FwVersion": 0x020500,
 }
 HELD = {

@@ -190,7 +190,7 @@ HELD = re.compile(
 """design.md, Honest numbers: what may outlive its reading."""
 IDENTITY = re.compile(
     "/(Mgmt/.*|DeviceInstance|Product(Id|Name)|(Custom|Device)Name|(Firmware|Hardware)Version|Serial|ErrorCode"
-    "|System/NrOfBatteries|System/Batteries(Series|Parallel)|Battery/Request/Id|Battery/[0-9]+/(Serial|FwVersion)"
+    "|System/NrOfBatteries|System/Batteries(Series|Parallel)|Battery/Request/Id|Battery/[0-9]+/(Serial|FwVersion|ReleaseMinutes)"
     "|Parallel/Battery/[^/]+/Name|Parallel/TotalBatteries|Settings/CellMonitor/.*)$"
 )
 PRESENCE = re.compile(

@@ -180,7 +180,7 @@ def test_export_without_a_database(tmp_path):
     ("damage", "says"),
     [
         (lambda text: text[: len(text) // 2], "not JSON; the file is damaged or cut off here"),
-        (lambda text: text.replace('"version":"1.1"', '"version":"2.0"', 1), "is newer than this program"),
+        (lambda text: text.replace('"version":"1.2"', '"version":"2.0"', 1), "is newer than this program"),
         (lambda text: "hello\n", "line 1: not JSON"),
         (lambda text: "{}\n", "line 1: this is no session"),
         (lambda text: "", "line 1: the file is empty"),

@@ -81,7 +81,9 @@ WRITTEN = [
     ("ai", []), ("as", ["x"]), ("a{sv}", [("k", ("i", 1))]),
 ]  # fmt: skip
 SETTINGS = {"/Settings/CellMonitor/SampleInterval", "/Settings/CellMonitor/AlertThreshold"}
-WRITABLE = {"/CustomName", "/Battery/Request/Id", "/CellMonitor/Trend/Request", *SETTINGS}
+WRITABLE = {
+    "/CustomName", "/Battery/Request/Id", "/Battery/1/ReleaseMinutes", "/CellMonitor/Trend/Request", *SETTINGS
+}  # fmt: skip
 
 
 def test_no_write_changes_what_is_read_only(bus, tmp_path):
