@@ -32,7 +32,7 @@ FORGET = "forget device"
 NEXT_ADAPTER = "next adapter"
 TELL_OWNER = "tell the owner"
 
-DAILY = {RESYNC: 48, RECONNECT: 48, FORGET: 6, NEXT_ADAPTER: 24, TELL_OWNER: 4}
+DAILY = {RESYNC: 48, RECONNECT: 48, FORGET: 6, NEXT_ADAPTER: 150, TELL_OWNER: 4}
 """How often a battery may climb each rung in 24 hours. Plain attempts to connect are not counted."""
 DAY_US = 86_400_000_000
 
@@ -46,13 +46,14 @@ WAITING_S = 5.0
 _WAITED_FOR = (ADAPTER_GONE, ADAPTER_OFF, BLUEZ_GONE, BLUEZ_HANGS)
 _MAY_BE_STALE = (CONNECT_FAILED, CONNECT_TIMEOUT, NOT_RESOLVED, NO_SERVICE, SILENT, NO_DATA)
 """What a stale memory of BlueZ could be the reason of."""
-_FORGET_EVERY = 4
-_NEXT_EVERY = 3
+_FORGET_EVERY = 3
+_NEXT_EVERY = 4
+_NEXT_EVERY_NOT_FOUND = 2
 _TELL_AFTER_US = 300_000_000
 
 
 class Ladder:
-    """One battery's way up. *adapters* is how many it may use."""
+    """One battery's way up."""
 
     def __init__(self, began_us: int) -> None:
         self._dark_since_us = began_us
@@ -66,7 +67,10 @@ class Ladder:
         self._told = False
 
     def failed(self, cause: str, *, was_up: bool, adapters: int, now_us: int) -> Tuple[List[str], float]:
-        """What to do about *cause*, rung by rung, and how many seconds to wait before the next attempt."""
+        """What to do about *cause*, rung by rung, and how many seconds to wait before the next attempt.
+
+        *adapters* is how many there are to choose from.
+        """
         if was_up:
             self._dark_since_us = now_us
             return [], BACKOFF_S[0]
@@ -79,7 +83,8 @@ class Ladder:
             self._stale += 1
             if self._stale % _FORGET_EVERY == 0:
                 rungs.insert(0, FORGET)
-        if adapters > 1 and (cause == NOT_FOUND or self._failures % _NEXT_EVERY == 0):
+        every = _NEXT_EVERY_NOT_FOUND if cause == NOT_FOUND else _NEXT_EVERY
+        if adapters > 1 and self._failures % every == 0:
             rungs.insert(0, NEXT_ADAPTER)
         if dark_us >= EARLY_US:
             return rungs, LATE_BACKOFF_S

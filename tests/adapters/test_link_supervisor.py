@@ -66,6 +66,7 @@ async def reading(radio_or_peripheral, poll_s=5.0, **options):
         facts.append(((clock.uptime_us() - begun_us) / 1e6, fact))
 
     supervisor = supervised(radio, clock, record, poll_s=poll_s, **options)
+    clock.supervisor = supervisor
     task = asyncio.ensure_future(supervisor.run())
     try:
         yield clock, facts
@@ -234,3 +235,124 @@ async def test_a_reader_that_fails_leaves_the_loss_on_record():
     with pytest.raises(TypeError):
         await task
     assert facts[-1] == LinkLost("b", "reader failed", "TypeError")
+
+
+async def test_the_watchdog_ends_a_link_that_gives_nothing():
+    """Whatever the reader believes: here it waits for a write that never ends."""
+
+    class Stuck(Link):
+        async def write(self, data):
+            await asyncio.get_event_loop().create_future()
+
+        async def close(self):
+            pass
+
+    class Reachable(Radio):
+        async def connect(self):
+            return Stuck()
+
+    async with reading(Reachable(), watchdog_s=30) as (clock, facts):
+        await clock.run_for(34)
+        assert not facts
+        await clock.run_for(2)
+    assert of(facts, LinkLost) == [LinkLost("b", "no data", "for 35 s")], "never sooner than a silent link is found"
+
+
+async def test_without_a_watchdog_the_reader_alone_finds_silence():
+    """BT_WATCHDOG_TIMEOUT = 0."""
+    async with reading(Scripted(lambda register, count: b""), watchdog_s=0) as (clock, facts):
+        await clock.run_for(60)
+    assert [fact.cause for fact in of(facts, LinkLost)] == ["battery silent"]
+
+
+async def test_released_for_a_phone_and_back_by_itself():
+    """Hangs up at once, stays away for so long whatever happens, and is there again."""
+    battery = Scripted(good)
+    async with reading(battery) as (clock, facts):
+        await clock.run_for(10)
+        clock.supervisor.release(5)
+        await clock.run_for(1)
+        assert facts[-1][1] == LinkLost("b", "released", "for 5 min")
+        asked = len(battery.asked)
+        await clock.run_for(298)
+        assert len(battery.asked) == asked
+        await clock.run_for(10)
+        assert isinstance(of(facts, LinkEstablished)[-1], LinkEstablished) and len(of(facts, LinkEstablished)) == 2
+
+
+async def test_a_release_ends_early_and_can_be_extended():
+    """0 takes the battery back; another number begins anew."""
+    async with reading(Scripted(good)) as (clock, facts):
+        await clock.run_for(5)
+        clock.supervisor.release(5)
+        await clock.run_for(200)
+        clock.supervisor.release(5)
+        await clock.run_for(200)
+        assert len(of(facts, LinkEstablished)) == 1
+        clock.supervisor.release(0)
+        await clock.run_for(5)
+        assert len(of(facts, LinkEstablished)) == 2
+    assert [fact.cause for fact in of(facts, LinkLost)] == ["released"]
+
+
+async def test_a_release_also_ends_a_pause_and_an_attempt():
+    """Nothing of ours may disturb the phone, and the battery is tried at once when it comes back."""
+    radio = Unreachable(["not found"])
+    async with reading(radio) as (clock, facts):
+        radio.clock = clock
+        await clock.run_for(120)
+        attempts = len(radio.attempts)
+        clock.supervisor.release(10)
+        await clock.run_for(599)
+        assert len(radio.attempts) == attempts
+        await clock.run_for(3)
+        assert len(radio.attempts) == attempts + 1
+    assert [fact.cause for fact in of(facts, LinkLost)] == ["not found", "released", "not found"]
+
+
+async def test_rungs_are_climbed_as_far_as_they_are_allowed():
+    """Each one that is climbed is on record; one whose cap is reached is left out."""
+    radio = Unreachable(["connect failed"], choices=2)
+    async with reading(radio, allow=lambda rung: rung != "next adapter") as (clock, facts):
+        radio.clock = clock
+        await clock.run_for(600)
+    rungs = [fact.rung for fact in of(facts, RecoveryAttempted)]
+    assert set(rungs) == {"forget device", "tell the owner"}
+    assert radio.asked == ["forget"] * rungs.count("forget device")
+
+
+async def test_a_battery_that_hangs_again_and_again_is_hung_up_less_often():
+    """After the daily cap of forced reconnects the pause is five minutes."""
+    answers = iter([good] * 4 + [None] * 100)
+    battery = Scripted(lambda register, count: b"" if next(answers) is None else good(register, count))
+    async with reading(battery, allow=lambda rung: rung != "reconnect") as (clock, facts):
+        await clock.run_for(60)
+        at_s = next(at for at, fact in facts if isinstance(fact, LinkLost))
+        asked = len(battery.asked)
+        await clock.run_for(at_s + LATE_BACKOFF_S * (1 - JITTER) - 65)
+        assert len(battery.asked) == asked
+        await clock.run_for(LATE_BACKOFF_S * 2 * JITTER + 10)
+        assert len(battery.asked) > asked
+
+
+async def test_a_cause_that_comes_and_goes_is_not_recorded_every_time():
+    """Two causes in turn for a day: the log stays readable, and what it says is at most ten minutes old."""
+    radio = Unreachable(["not found", "connect timed out"] * 2000)
+    async with reading(radio) as (clock, facts):
+        radio.clock = clock
+        await clock.run_for(86_400)
+    assert 20 < len(of(facts, LinkLost)) <= 146
+
+
+async def test_the_cause_is_what_the_radio_finds_out_afterwards():
+    """A drop may be the end of the adapter."""
+
+    class Knowing(Unreachable):
+        async def diagnose(self, dropped):
+            return LinkDropped("adapter gone", dropped.cause)
+
+    radio = Knowing(["dropped"])
+    async with reading(radio) as (clock, facts):
+        radio.clock = clock
+        await clock.run_for(1)
+    assert of(facts, LinkLost) == [LinkLost("b", "adapter gone", "dropped")]
