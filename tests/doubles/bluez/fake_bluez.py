@@ -35,7 +35,7 @@ class Battery:
     def __init__(self, i, name=None, address=None):
         self.i = i
         self.bms = JbdBms(name=name or "JBD-SP04S-%d" % i)
-        self.address = address or "A4:C1:38:00:00:%02X" % i
+        self.address = self.bms.address = address or "A4:C1:38:00:00:%02X" % i
         self.rssi = -50 - i
         self.advertise = True
         self.connect_delay, self.discover_delay, self.disconnect_delay, self.notify_delay = 0.05, 0.05, 0.05, 0.005
@@ -278,7 +278,7 @@ class FakeBluez:
         if d not in self.objs:
             raise Err("DoesNotExist", "Does Not Exist")
         b.connected = b.known = True
-        b.bms.rx.clear()
+        b.bms.reset()
         self.stats["max_connected"] = max(self.stats["max_connected"], sum(x.connected for x in self.batteries))
         if b.connected_late:
             asyncio.get_event_loop().call_later(b.connected_late, lambda: b.connected and self._set(d, DEVICE, Connected=Variant("b", True)))
