@@ -6,11 +6,11 @@ that pushes by itself (JK) lists the request that starts the stream and accepts 
 
 from __future__ import annotations
 
-import enum
 from abc import ABC, abstractmethod
+from enum import Enum
 from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple, Union
 
-from attrs import frozen
+from attrs import field, frozen
 
 from core.readings import Sample
 
@@ -20,7 +20,8 @@ class Request:
     """Bytes to write, and the name of the answer (``0x03``) in logs and events."""
 
     name: str
-    data: bytes
+    data: bytes = field(repr=False)
+    """Not shown: a password could be reckoned back from its enciphered bytes."""
 
 
 @frozen
@@ -67,30 +68,46 @@ class Assembler(ABC):
         """Stop waiting for the rest of anything: return what the buffer still holds, and empty it."""
 
 
-class Verdict(enum.Enum):
-    """How an unlocking ended."""
+class Verdict(Enum):
+    """How an :class:`Unlock` ended."""
 
-    OPEN = 1
-    REFUSED = 2
-    WANTED = 3
-    NOT_SPOKEN = 4
-    UNKNOWN = 5
+    OPEN = "open"
+    """No password is set, or it was accepted."""
+    REFUSED = "refused"
+    """The app key or the password was refused. How many refusals a module suffers is not known."""
+    WANTED = "wanted"
+    """A password is wanted and none is configured."""
+    NOT_SPOKEN = "not spoken"
+    """Nobody answered, and no password was sent: there is no such lock, or nobody to hear."""
+    UNKNOWN = "unknown"
+    """The password was sent and not answered. It may have counted as an attempt."""
 
 
 class Unlock(ABC):
-    """A password exchange."""
+    """The exchange of a password over one connection. It says what to write; it sends nothing and waits for nothing."""
 
-    verdict: Optional[Verdict] = None
-    repeatable: bool
-    request: Optional[Request]
+    @property
+    @abstractmethod
+    def request(self) -> Optional[Request]:
+        """What is to be written now; ``None`` when it is over. Another one only after :meth:`hear` said true."""
+
+    @property
+    @abstractmethod
+    def repeatable(self) -> bool:
+        """Whether :attr:`request` may be written again after silence. Never true of a password."""
+
+    @property
+    @abstractmethod
+    def verdict(self) -> Optional[Verdict]:
+        """How it ended; ``None`` until then."""
 
     @abstractmethod
     def hear(self, notification: bytes) -> bool:
-        """Take one notification; whether it went on."""
+        """Take one notification, whatever is in it; whether it answered :attr:`request`."""
 
     @abstractmethod
     def silent(self) -> None:
-        """Nothing came."""
+        """Nothing more is to be expected: :attr:`request` stayed unanswered."""
 
 
 class Protocol(ABC):
@@ -107,10 +124,6 @@ class Protocol(ABC):
     once_requests: Tuple[Request, ...] = ()
     """Sent once per connection, after the first full cycle; an answer is welcome but not needed."""
 
-    def unlock(self, address: str, password: str) -> Optional[Unlock]:
-        """How the battery at *address* is told *password*; ``None``: the family knows no passwords."""
-        return None
-
     @abstractmethod
     def assembler(self) -> Assembler:
         """A new assembler with an empty buffer."""
@@ -122,6 +135,18 @@ class Protocol(ABC):
     def accepts_unasked(self, frame: bytes) -> bool:
         """Whether *frame* is a reading that the BMS pushes by itself. False for a family that only answers."""
         return False
+
+    def password_problem(self, password: str) -> Optional[str]:
+        """What is wrong with *password*, as it follows its name; never with the password itself."""
+        return None
+
+    def unlock(self, address: str, password: str) -> Optional[Unlock]:
+        """A new exchange with the battery at *address*; *password* is empty where none is configured.
+
+        ``None``: the family knows no passwords, or none at such an address. Raises :class:`ValueError` for a password
+        that :meth:`password_problem` objects to.
+        """
+        return None
 
     @abstractmethod
     def decode(self, frame: bytes) -> Sample:

@@ -6,8 +6,9 @@ import re
 from fnmatch import fnmatchcase
 from typing import Any, Dict, Optional, Sequence
 
-from core.protocols.base import Advertisement, Assembler, Protocol, Request, without_secrets
+from core.protocols.base import Advertisement, Assembler, Protocol, Request, Unlock, without_secrets
 from core.protocols.jbd import registers as r
+from core.protocols.jbd.app_key import PASSWORD_SIZE, JbdUnlock
 from core.protocols.jbd.framing import (
     MODULE_HEADER,
     START,
@@ -31,6 +32,7 @@ _ADDRESS_PREFIXES = (
     "A4:C1:37", "A4:C1:38", "A5:C2:37", "A5:C2:39", "A5:C2:3A", "AA:C2:37", "A2:C2:37", "10:A5:62", "70:3E:97",
 )  # fmt: skip
 
+_MAC = re.compile("[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}")
 _TEXT = re.compile(rb"[ -~]{4,}")
 _KEPT_WHEN_REDACTED = (r.BASIC_INFORMATION, r.CELL_VOLTAGES, r.PROTECTION_COUNTERS)
 
@@ -40,7 +42,7 @@ def _uuid(short: int) -> str:
 
 
 class Jbd(Protocol):
-    """One request, one answer. Nothing is ever written to the BMS but reads."""
+    """One request, one answer. Nothing is ever written to the BMS but reads, and to its radio module a password."""
 
     name = "jbd"
     label = "JBD"
@@ -57,6 +59,19 @@ class Jbd(Protocol):
     def answers(self, request: Request, frame: bytes) -> bool:
         """The register is outside the checksum, so this match is what catches a corrupted one."""
         return frame[1] == request.data[2]
+
+    def password_problem(self, password: str) -> Optional[str]:
+        """See :class:`Protocol`."""
+        if not password or (len(password) == PASSWORD_SIZE and password.isascii()):
+            return None
+        return "is not the six ASCII characters that a JBD Bluetooth module wants"
+
+    def unlock(self, address: str, password: str) -> Optional[Unlock]:
+        """See :class:`Protocol`. Only a MAC can unlock: it is part of the cipher."""
+        problem = self.password_problem(password)
+        if problem is not None:
+            raise ValueError("the password " + problem)
+        return JbdUnlock(address, password) if _MAC.fullmatch(address) else None
 
     def decode(self, frame: bytes) -> Sample:
         """See :class:`Protocol`. An unknown register gives an empty sample."""

@@ -59,6 +59,12 @@ def split_answer(frame: bytes) -> Tuple[int, int, bytes]:
     return frame[1], frame[2], frame[HEADER_SIZE : HEADER_SIZE + frame[3]]
 
 
+def module_frame(command: int, data: bytes = b"") -> bytes:
+    """The frame of the radio module itself; requests and answers have the same shape."""
+    body = bytes([command, len(data)]) + data
+    return MODULE_HEADER + body + bytes([sum(body) & 0xFF])
+
+
 def is_module_frame(notification: bytes) -> bool:
     """Whether *notification* is exactly one frame ``FF AA command length data sum`` of the radio module itself."""
     return (
