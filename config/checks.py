@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import List, Sequence, Tuple
 
 from config.option_types import ConfigError
-from config.options import OPTIONS, REBOOT
+from config.options import DEFAULT_FAMILY, OPTIONS, REBOOT
 from config.values import Values
+from core import protocols
 
 LFP_FULL_CELL_V = 3.65
 
@@ -48,6 +49,7 @@ def check(values: Values) -> List[str]:
         if round(values[low] * 10) >= round(values[high] * 10):  # the core knows tenths
             raise _contradiction(values, (low, high), _pair(values, low, "is not below", high))
     _check_penalty(values)
+    _check_password(values)
     return _warnings(values)
 
 
@@ -56,6 +58,14 @@ def _check_penalty(values: Values) -> None:
     penalties = [penalty for _, penalty in sorted(zip(values[points], values[results]))]
     if penalties != sorted(penalties):
         raise _contradiction(values, (points, results), "{} falls while {} rises".format(results, points))
+
+
+def _check_password(values: Values) -> None:
+    family = protocols.find(values["BMS_TYPE"] or DEFAULT_FAMILY)
+    problem = family.password_problem(values["PASSWORD"])
+    if problem is not None:
+        shown = OPTIONS["PASSWORD"].show(values["PASSWORD"])
+        raise ConfigError("{}: {} {}".format(values.places["PASSWORD"], shown, problem))
 
 
 def _pair(values: Values, low: str, relation: str, high: str) -> str:

@@ -7,9 +7,10 @@ from typing import Any, Dict, Tuple
 from config.option_types import Choice, ConfigError, Family, Flag, Number, NumberList, Option, Text, Words
 from core.configuration import PARALLEL, SEPARATE, SERIES, UNIT_AUTO, UNIT_X1, UNIT_X10
 
-__all__ = ["IGNORED", "OPTIONS", "REBOOT", "SUCCESSORS", "ConfigError", "Option"]
+__all__ = ["DEFAULT_FAMILY", "IGNORED", "OPTIONS", "REBOOT", "SUCCESSORS", "ConfigError", "Option"]
 
 REBOOT = "reboot"
+DEFAULT_FAMILY = "jbd"
 
 _CELL_VOLTAGES = NumberList(1.5, 4.5, "V", step=0.001)
 _TEMPERATURES = NumberList(-40, 100, "C", step=0.1)
@@ -32,7 +33,7 @@ _BATTERIES = (
     Option("MONITOR_ONLY", _FLAG, False, "Only show the batteries, never give limits to Venus OS."),
     Option("PUBLISH_MEMBERS", _FLAG, False, "Show each battery of a virtual battery as a monitor too."),
     _each("BMS_TYPE", Family(), "", "The make of BMS; empty: JBD."),
-    _each("PASSWORD", Text(32), "", "Password of the Bluetooth module (not used yet).", secret=True),
+    _each("PASSWORD", Text(32), "", "Password of the Bluetooth module, tried once if a BMS is silent.", secret=True),
     _each(
         "ADAPTERS", Words(_ADAPTER, "adapters like hci0 or their addresses"), (),
         "Bluetooth adapters to use, in order of preference (not used yet).",

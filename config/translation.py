@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
-from config.options import OPTIONS
+from config.options import DEFAULT_FAMILY, OPTIONS
 from config.values import Values
 from core import protocols
 from core.configuration import BatteryConfiguration, Configuration
 from core.limits.curves import Curve
 from core.limits.profile import ChargeProfile
 
-DEFAULT_FAMILY = "jbd"
 FULL_PERMILLE = 1000
 FREE_DISCHARGE_ABOVE_PERMILLE = 50
 """How far above DC_SOC_LIMIT3 the full discharge current is reached, so that a line has no jump (charge-control 5)."""

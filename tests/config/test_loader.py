@@ -217,6 +217,7 @@ BAD_LINES = [
     ("POLL_SECONDS 5 ; s", "'POLL_SECONDS 5' is no line NAME = VALUE"),
     ("[DEFAULT", "'[DEFAULT' is no line NAME = VALUE"),
     ("PASSWORD: 123456", "(hidden) is no line NAME = VALUE"),
+    ("PASSWORD = 12345", "PASSWORD = (hidden) is not the six ASCII characters that a JBD Bluetooth module wants"),
     ("PASSWORD = 123 456", "PASSWORD = (hidden) is longer than 32 characters, or has others than ASCII"),
     ("POLL_SECONDS = ", "POLL_SECONDS = '' is not a number"),
     ("POLL_SECONDS = = 5", "POLL_SECONDS = '= 5' is not a number"),

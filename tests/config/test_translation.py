@@ -195,11 +195,11 @@ def test_options_are_not_published_when_the_owner_says_no():
 
 def test_a_password_is_in_no_translation():
     """What is recorded and shown must never hold it."""
-    loaded = values("PASSWORD=secret99")
+    loaded = values("PASSWORD=hush99")
     shown = published_options(loaded, version="1")
     known = battery_configuration(loaded, "sim_a", "a")
     run = run_configuration(loaded, [known], topology="single", device_instance=1, published=shown)
-    assert "secret99" not in json.dumps(run.to_payload()) and "secret99" not in repr(run)
+    assert "hush99" not in json.dumps(run.to_payload()) and "hush99" not in repr(run)
 
 
 POINTS = st.lists(st.integers(1500, 4500).map(lambda mv: mv / 1000), min_size=1, max_size=8, unique=True)

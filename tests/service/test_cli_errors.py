@@ -65,6 +65,18 @@ def test_config_value_out_of_range_names_file_and_line(tmp_path):
     _fails(2, "check", "--config", config, says="config.ini line 2: POLL_SECONDS = 0.1 is outside 1..60 s")
 
 
+def test_a_password_that_no_module_accepts_is_told_at_the_start(tmp_path, capsys):
+    """File, line, reason, exit 2; the password itself nowhere."""
+    own = tmp_path / "own.ini"
+    own.write_text("[DEFAULT]\nPASSWORD = hush999\n")
+    says = "own.ini line 2: PASSWORD = (hidden) is not the six ASCII characters that a JBD Bluetooth module wants"
+    _fails(2, "check", "70:3e:97:08:00:62:{}".format(own), says=says)
+    assert main(["check", "--set", "PASSWORD=hush999"]) == 2
+    out, err = capsys.readouterr()
+    assert "hush" not in out + err
+    assert "--set: PASSWORD = (hidden) is not" in err
+
+
 def test_a_battery_file_that_is_wrong_names_itself(tmp_path):
     """Common options do not belong there."""
     own = tmp_path / "own.ini"
@@ -75,8 +87,8 @@ def test_a_battery_file_that_is_wrong_names_itself(tmp_path):
 def test_check_tells_what_it_understood(tmp_path, capsys):
     """Batteries with what is their own, what they are together, every option, no password; warnings apart."""
     own, common = tmp_path / "own.ini", tmp_path / "config.ini"
-    own.write_text("MAX_BATTERY_CHARGE_CURRENT = 50\nPASSWORD = secret99\n")
-    common.write_text("BATTERIES = 70:3e:97:08:00:62:own.ini, A4-C1-37-00-00-01\nPASSWORD = secret98\nGARDEN = 1\n")
+    own.write_text("MAX_BATTERY_CHARGE_CURRENT = 50\nPASSWORD = hush99\n")
+    common.write_text("BATTERIES = 70:3e:97:08:00:62:own.ini, A4-C1-37-00-00-01\nPASSWORD = hush98\nGARDEN = 1\n")
     assert main(["check", "-p", "--config", str(common), "--set", "poll_seconds=2.5"]) == 0
     out, err = capsys.readouterr()
     assert out.splitlines()[:5] == [
@@ -88,7 +100,7 @@ def test_check_tells_what_it_understood(tmp_path, capsys):
     ]
     assert "POLL_SECONDS = 2.5 s   How often each battery is asked." in out
     assert "PASSWORD = (hidden)   Password" in out
-    assert "secret" not in out + err
+    assert "hush" not in out + err
     assert err == "{} line 3: unknown option GARDEN\n".format(common)
     assert [name for name in OPTIONS if not re.search("^{} =".format(name), out, re.MULTILINE)] == []
     assert sorted(path.name for path in tmp_path.iterdir()) == ["config.ini", "own.ini"]
