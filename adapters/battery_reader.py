@@ -15,7 +15,7 @@ from core.conversation import Answer, Conversation, Outcome
 from core.events import Fact, FrameRejected, ReadingTaken, RequestUnanswered
 from core.link_causes import SILENT
 from core.protocols import Protocol
-from core.protocols.base import NOISE, Request
+from core.protocols.base import MODULE_FRAME, NOISE, Request
 from core.recovery import RESYNC
 
 SETTLE_S = 0.5
@@ -132,9 +132,10 @@ class BatteryReader:
         for outcome in outcomes:
             if isinstance(outcome, Answer):
                 self._readings += 1
+                self._unlocker.opened()
                 self._answered()
                 self._record(ReadingTaken(self._battery, self._protocol.name, outcome.frame))
                 answered = answered or (request is not None and outcome.request == request)
-            elif outcome.reason != NOISE:
+            elif outcome.reason not in (NOISE, MODULE_FRAME):
                 self._record(FrameRejected(self._battery, self._protocol.name, outcome.reason, outcome.data))
         return answered

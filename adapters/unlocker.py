@@ -13,7 +13,8 @@ from core.protocols.base import Request, Unlock, Verdict
 ANSWER_S = 2.0
 ATTEMPTS = 3
 MOST_UNANSWERED = 3
-"""So often a password may stay without an answer, each time on another link, before it counts as refused."""
+"""So often, each time on another link, a password may stay without an answer before it counts as refused, and a battery
+be asked for its lock before it counts as one that has none."""
 
 
 class Unlocker:
@@ -25,13 +26,14 @@ class Unlocker:
         self._password = password
         self._clock = clock
         self._unanswered = 0
-        self._pointless = False
+        self._not_spoken = 0
         self.comes_first = False
         """Whether this battery is known to answer nothing before it has heard its password."""
 
     async def run(self, link: Link) -> bool:
         """Whether asking again may help now. Raises :class:`LinkDropped` when the password is refused or missing."""
-        unlock = None if self._pointless else self._protocol.unlock(self._address, self._password)
+        pointless = self._not_spoken >= MOST_UNANSWERED
+        unlock = None if pointless else self._protocol.unlock(self._address, self._password)
         if unlock is None:
             return False
         while unlock.verdict is None:
@@ -40,6 +42,10 @@ class Unlocker:
             if not await self._tell(link, unlock, request):
                 unlock.silent()
         return self._judge(unlock.verdict)
+
+    def opened(self) -> None:
+        """The battery answers: whatever was told to it was right."""
+        self._unanswered = self._not_spoken = 0
 
     def _judge(self, verdict: Optional[Verdict]) -> bool:
         if verdict is Verdict.REFUSED:
@@ -51,7 +57,7 @@ class Unlocker:
             if self._unanswered >= MOST_UNANSWERED:
                 raise LinkDropped(PASSWORD_REFUSED, "{} times without an answer".format(self._unanswered))
         if verdict is Verdict.NOT_SPOKEN:
-            self._pointless = True
+            self._not_spoken += 1
             return False
         self.comes_first = self.comes_first or verdict is Verdict.OPEN
         return True

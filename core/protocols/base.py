@@ -35,6 +35,10 @@ NOISE = "not part of a frame"
 """The reason of bytes that nobody took for a frame: line noise, echoes, broadcasts. Not worth an event."""
 
 
+MODULE_FRAME = "frame of the Bluetooth module"
+"""The reason of frames of the radio module itself. One may tell the password, so none becomes an event."""
+
+
 @frozen
 class Rejected:
     """Bytes that belong to no valid frame, and why."""

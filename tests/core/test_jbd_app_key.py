@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from core import protocols
 from core.conversation import Conversation
-from core.protocols.base import NOISE, Rejected, Verdict
+from core.protocols.base import MODULE_FRAME, NOISE, Rejected, Verdict
 from core.protocols.jbd import app_key
-from core.protocols.jbd.framing import MODULE_FRAME, module_frame
+from core.protocols.jbd.framing import module_frame
 from tests.core.made import basic, cells, cut
 from tests.core.strategies import any_frames, macs, nasty_data, notification_sizes
 from tests.doubles import jk02
@@ -98,7 +98,7 @@ def test_sequence(steps, verdict):
     unlock = new()
     for command, value in steps:
         assert (unlock.request.name, unlock.verdict) == (NAMES[command], None)
-        assert unlock.repeatable is (command != PASSWORD)
+        assert unlock.repeatable is (command == app_key.APP_KEY)
         if value is None:
             unlock.silent()
         else:

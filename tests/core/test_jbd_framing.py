@@ -4,7 +4,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from core.protocols.base import NOISE, Frame, Rejected, frames_of
+from core.protocols.base import MODULE_FRAME, NOISE, Frame, Rejected, frames_of
 from core.protocols.jbd import framing
 from core.protocols.jbd.framing import JbdAssembler
 from tests.core.made import cut, deliveries_of, frame, frames_in
@@ -153,7 +153,7 @@ def test_flush_empties():
 def test_module_frames_never_enter_the_stream(notification, filtered):
     """Exactly one valid FF AA frame is set aside; anything less is part of the stream."""
     data = bytes.fromhex(notification)
-    expected = [Rejected(framing.MODULE_FRAME, data)] if filtered else []
+    expected = [Rejected(MODULE_FRAME, data)] if filtered else []
     assert filtered is framing.is_module_frame(data)
     assert expected == JbdAssembler().feed(data)
 

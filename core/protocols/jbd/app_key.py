@@ -51,7 +51,7 @@ class JbdUnlock(Unlock):
     @property
     def repeatable(self) -> bool:
         """See :class:`Unlock`."""
-        return self._request is not None and self._command != PASSWORD
+        return self._request is not None and self._command == APP_KEY
 
     @property
     def verdict(self) -> Optional[Verdict]:
@@ -68,7 +68,7 @@ class JbdUnlock(Unlock):
             del self._heard[: 1 - _ANSWER_SIZE]
             return False
         self._heard.clear()
-        self._move_on(answers[-1])  # asked twice, the module reckons with the newer random byte
+        self._move_on(answers[-1])
         return True
 
     def silent(self) -> None:

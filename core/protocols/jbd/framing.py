@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import List, Optional, Tuple, Union
 
-from core.protocols.base import NOISE, Assembler, Delivery, Frame, Rejected, Request
+from core.protocols.base import MODULE_FRAME, NOISE, Assembler, Delivery, Frame, Rejected, Request
 
 START = 0xDD
 MODULE_HEADER = b"\xff\xaa"
@@ -32,7 +32,6 @@ MAX_PAYLOAD = 0x80
 CHECKSUM = "checksum wrong"
 END_MARK = "end mark wrong"
 TRUNCATED = "truncated"
-MODULE_FRAME = "frame of the Bluetooth module (FF AA)"
 
 _MAX_REJECTED = 512
 
