@@ -111,6 +111,12 @@ class LiveView:
         """By service: why it is not published, or has no limits."""
         return {service.key: service.problem for service in self._services if service.problem is not None}
 
+    @property
+    def dark(self) -> Dict[str, str]:
+        """By battery: why its link is down now."""
+        links = {name: battery.link for name, battery in self._by_battery.items()}
+        return {name: link.cause for name, link in links.items() if not link.up and link.cause is not None}
+
     def remembered(self) -> Dict[str, Any]:
         """What must survive a restart besides settings and alerts, as plain JSON values."""
         capacities = dict(self._capacities_mah)

@@ -16,6 +16,7 @@ from core import protocols
 from core.cell_alerts import closed_text, opened_text
 from core.configuration import Configuration
 from core.events import AlertOpened, Fact, LinkReleased, SessionEnded, SessionStarted, SettingChanged, TaskFailed
+from core.link_causes import explain
 from core.live import LiveView, Remembered, carried_on, is_absorbing
 from core.publication import BUS_NAME_PREFIX
 from core.sequencer import Sequencer
@@ -106,6 +107,15 @@ class Daemon:
         return [
             *("{}: {}".format(service, problem) for service, problem in problems.items()),
             *("{}: waiting for {}".format(n[len(BUS_NAME_PREFIX) :], self._view.awaited(n)) for n in waiting),
+        ]
+
+    def link_notes(self) -> List[str]:
+        """Of each battery whose link is down: why, what that means, and what helps."""
+        addresses = {known.battery: known.address or known.battery for known in self._configuration.batteries}
+        told = {addresses[name]: (cause, explain(cause)) for name, cause in self._view.dark.items()}
+        return [
+            "{}: {}: {}. {}".format(address, cause, why.meaning, why.remedy).rstrip(" .:") + "."
+            for address, (cause, why) in told.items()
         ]
 
     async def run(self, stop: asyncio.Event) -> None:

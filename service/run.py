@@ -132,7 +132,7 @@ async def _watched(
         if bus.address is not None:
             lines.append(("look", looks))
         lines += [("database", str(database)), ("history", kept)]
-        return lines + [("note", note) for note in daemon.notes()]
+        return lines + [("note", note) for note in (*daemon.notes(), *daemon.link_notes())]
 
     screen = asyncio.ensure_future(StatusScreen(sys.stdout, picture, facts).keep_drawing())
     try:
