@@ -36,7 +36,7 @@ _BATTERIES = (
     _each("PASSWORD", Text(32), "", "Password of the Bluetooth module, tried once if a BMS is silent.", secret=True),
     _each(
         "ADAPTERS", Words(_ADAPTER, "adapters like hci0 or their addresses"), (),
-        "Bluetooth adapters to use, in order of preference (not used yet).",
+        "Bluetooth adapters to use, in order of preference; empty: any.",
     ),
     _each("BATTERY_CAPACITY", Number(float, 0.1, 5000, "Ah"), 50.0, "Capacity where the BMS reports 0."),
     _each("CAPACITY", Number(float, 0.1, 5000, "Ah", or_zero=True), 0.0, "Capacity; 0: as the BMS says."),
@@ -122,9 +122,9 @@ _LOSS = (
     Option("ESTIMATE_LOST", _FLAG, False, "Whether the current of a lost member in parallel is estimated."),
     Option(
         "BT_WATCHDOG_TIMEOUT", Number(int, 10, 3600, "s", or_zero=True), 30,
-        "Silence after which the watchdog acts; 0: never (not used yet).",
+        "Silence after which the watchdog makes the link anew; 0: never.",
     ),
-    Option("BT_WATCHDOG_ACTION", Choice(("log", REBOOT)), "log", "What the watchdog does (not used yet)."),
+    Option("BT_WATCHDOG_ACTION", Choice(("log", REBOOT)), "log", "What the seed's watchdog did; the device is never rebooted."),
 )  # fmt: skip
 
 _SHOWN = (
