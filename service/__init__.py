@@ -1,4 +1,4 @@
 """Composition: the daemon, the command line, and what people see of them."""
 
-VERSION = "0.3.0"
+VERSION = "0.4.0"
 PROGRAM = "dbus-btbattery"
