@@ -86,6 +86,6 @@ def _warnings(values: Values) -> List[str]:
         text = "{} is more than a LiFePO4 cell stands ({:g} V)"
         warnings.append(("MAX_CELL_VOLTAGE", text.format(_shown(values, "MAX_CELL_VOLTAGE"), LFP_FULL_CELL_V)))
     if values["BT_WATCHDOG_ACTION"] == REBOOT:
-        text = "BT_WATCHDOG_ACTION = reboot makes the Bluetooth link anew instead; this program never reboots the device"
+        text = "BT_WATCHDOG_ACTION = reboot makes the link anew instead; this program never reboots the device"
         warnings.append(("BT_WATCHDOG_ACTION", text))
     return ["{}: {}".format(values.places[name], text) for name, text in warnings]

@@ -124,7 +124,7 @@ _LOSS = (
         "BT_WATCHDOG_TIMEOUT", Number(int, 10, 3600, "s", or_zero=True), 30,
         "Silence after which the watchdog makes the link anew; 0: never.",
     ),
-    Option("BT_WATCHDOG_ACTION", Choice(("log", REBOOT)), "log", "What the seed's watchdog did; the device is never rebooted."),
+    Option("BT_WATCHDOG_ACTION", Choice(("log", REBOOT)), "log", "What the former watchdog did; nothing is rebooted."),
 )  # fmt: skip
 
 _SHOWN = (

@@ -15,6 +15,8 @@ from core.bank_values import BankValues, Extreme
 from core.battery import Battery
 from core.configuration import SERIES, Configuration
 from core.limits.control import Limits
+from core.link import LinkHealth
+from core.link_causes import RELEASED
 from core.paths import Value, rounded
 from core.plausibility import CELL_COUNT
 from core.presence import Phase
@@ -121,7 +123,7 @@ def _link_text(member: Member, held: str, *, named: bool) -> str:
     battery = member.battery
     age = _clock_text(member.age_s or 0)
     if member.live:
-        text = "Connected" if battery.link.up else "Reconnecting: {}".format(battery.link.cause or "not connected yet")
+        text = _up_text(battery.link)
     elif member.phase is Phase.STALE:
         text = "Stale {}, held: {}".format(age, held)
     elif not member.fits:
@@ -133,6 +135,15 @@ def _link_text(member: Member, held: str, *, named: bool) -> str:
     if not member.live and battery.link.cause:
         text += " ({})".format(battery.link.cause)
     return "Battery {}: {}".format(member.number, text) if named else text
+
+
+def _up_text(link: LinkHealth) -> str:
+    """Of a battery whose last reading still counts."""
+    if link.up:
+        return "Connected"
+    if link.cause == RELEASED:
+        return "Released for a phone"
+    return "Reconnecting: {}".format(link.cause or "not connected yet")
 
 
 def value_items(bank: Bank, values: BankValues, limits: Optional[Limits]) -> Items:

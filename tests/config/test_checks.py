@@ -104,5 +104,5 @@ def test_a_reboot_is_never_done(owner):
     values, (warning,) = load(path)
     assert values["BT_WATCHDOG_ACTION"] == "reboot"
     assert warning.startswith("{} line 1: ".format(path))
-    assert "makes the Bluetooth link anew instead" in warning and "never reboots" in warning
+    assert "makes the link anew instead" in warning and "never reboots" in warning
     assert load(path, ["BT_WATCHDOG_ACTION=log"])[1] == []

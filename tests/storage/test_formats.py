@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from core.events import KINDS, ReadingTaken, kind_of
+from core.events import KINDS, LinkEstablished, ReadingTaken, kind_of
 from core.live import LiveView
 from core.presence import Phase
 from storage.session_file import SessionReader
@@ -94,3 +94,14 @@ def test_a_bundled_session_is_what_its_plan_builds(name):
 def test_every_bundled_session_has_a_plan():
     """No session is bundled whose frames have no source."""
     assert [path.name for path in BUNDLED] == sorted([*bundled_sessions.PLANS, *bundled_sessions.BANKS])
+
+
+def test_format_1_2_has_what_came_with_it():
+    """A release, recoveries and the adapter of a link; shown with the cause that several drops together have."""
+    path = SESSIONS / "formats" / "1.2.jsonl"
+    events = events_of(path)
+    assert {kind_of(one.fact) for one in events} >= SINCE_1_2
+    assert {one.fact.adapter for one in events if isinstance(one.fact, LinkEstablished)} == {"hci1 (00:00:00:00:00:03)"}
+    shown = [publication.items.get("/ConnectionInformation", "") for publication in publications_of(path)]
+    told = ["Released for a phone", "released)", "(battery silent)", "Reconnecting: dropped every 60 s"]
+    assert all(any(text in each for each in shown) for text in told)
