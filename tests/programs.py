@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -88,20 +89,26 @@ class BusDaemon:
 
     def start(self):
         """Start, and return when clients can connect."""
-        socket = self._folder / "bus"
+        path = self._folder / "bus"
         with contextlib.suppress(FileNotFoundError):
-            socket.unlink()
+            path.unlink()
         self._process = subprocess.Popen(
             ["dbus-daemon", "--config-file={}/bus.conf".format(self._folder), "--nofork", "--nopidfile"],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        wait_until(socket.exists, what="the bus socket")
+        wait_until(lambda: _accepts(path), what="the bus")
 
     def stop(self):
         """Kill it, as a crash does."""
         self._process.kill()
         self._process.wait()
+
+
+def _accepts(path):
+    """Whether somebody listens; the file of a socket is there a moment earlier."""
+    with socket.socket(socket.AF_UNIX) as caller:
+        return caller.connect_ex(str(path)) == 0
 
 
 @contextlib.contextmanager
