@@ -3,14 +3,12 @@
 import asyncio
 import signal
 import sqlite3
-import subprocess
-import sys
 
 import pytest
 
 from core.events import ReadingTaken, SessionEnded, SessionStarted
 from storage.event_reader import EventReader
-from tests.adapters.conftest import BLUEZ
+from tests.doubles.bluez_process import running_double
 from tests.programs import environment, running, stop, wait_until
 from tests.storage.logs import query
 
@@ -83,13 +81,7 @@ def test_stop_while_bluetooth_hangs(tmp_path, bus, unused_tcp_port, verb, moment
     import time
 
     ready, database = tmp_path / "ready", tmp_path / "log.db"
-    double = subprocess.Popen(
-        [sys.executable, str(BLUEZ / "fake_bluez.py"), "--bus", bus.address, "--count", "1"]
-        + ["--control", "127.0.0.1:{}".format(unused_tcp_port), "--ready", str(ready)],
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        wait_until(ready.exists, what="the BlueZ double")
+    with running_double(bus.address, unused_tcp_port, ready, count=1):
         _tell(unused_tcp_port, verb)
         env = environment(DBUS_SYSTEM_BUS_ADDRESS=bus.address)
         options = ("--bus", "none", "--database", database)
@@ -102,9 +94,6 @@ def test_stop_while_bluetooth_hangs(tmp_path, bus, unused_tcp_port, verb, moment
         assert code == 0, stderr
         assert seconds < 6
         _assert_complete(database)
-    finally:
-        double.kill()
-        double.wait()
 
 
 def _tell(port, line):

@@ -25,7 +25,7 @@ class Battery:
         self.connected_late = 0.0
         self.connect_error = None  # (name, text)
         self.connect_errors_left = None  # None: every attempt fails
-        self.flicker = False
+        self.flicker = 0  # 1: Connected is false again after the error, 2: before it
         self.phantom = False
         self.resolves = True
         self.beat = None

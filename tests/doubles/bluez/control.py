@@ -9,7 +9,7 @@ Links and advertising
   address_type I public|random  of objects that are exported from now on
 Connecting
   connect_error I NAME TEXT [COUNT]   org.bluez.Error.NAME; with COUNT only so many attempts; `connect_error I -` ends it
-  flicker I 0|1                 an attempt that fails so shows Connected true and false first
+  flicker I 0|1|2               an attempt that fails so shows Connected true, and false after (1) or before (2) the answer
   connect_timeout I S           how long a Connect waits for a battery that is not heard (40 s)
   connect_delay|discover_delay|disconnect_delay I S
   connected_late I S            Connect is answered S seconds before Connected becomes true
@@ -42,7 +42,7 @@ Python 3.8.
 
 import json
 
-_FLAGS = {"phantom": "phantom", "resolve": "resolves", "double": "double", "flicker": "flicker"}
+_FLAGS = {"phantom": "phantom", "resolve": "resolves", "double": "double"}
 _SECONDS = (
     "connect_timeout",
     "connect_delay",
@@ -117,6 +117,9 @@ class Control:
         battery, rest = self._battery(words), words[1:]
         count = int(rest.pop()) if rest[-1].isdigit() else None
         battery.set_connect_error(None if rest[0] == "-" else rest[0], " ".join(rest[1:]), count)
+
+    def _do_flicker(self, words):
+        self._battery(words).flicker = int(words[1])
 
     def _do_beat(self, words):
         self._battery(words).beat = None if words[1] == "-" else float(words[1])

@@ -14,6 +14,7 @@ from tests.doubles.bluez.tree import DEVICE, SHORT_UUID, BluezError, boolean, st
 ABORTED = "le-connection-abort-by-local"
 CANCELED = "br-connection-canceled"  # bluetoothd says "br" for Bluetooth LE as well
 HOLD_AGAIN_S = 0.2
+FLICKER_S = 0.01
 
 
 class Device:
@@ -184,14 +185,21 @@ class Device:
         await self._wait(battery.connect_delay)
         error = battery.take_connect_error()
         if error is not None:
-            if battery.flicker:
-                self._set(Connected=True)
-                self._set(Connected=False)
+            self._flicker()
             raise BluezError(*error)
         while not battery.heard_by(self.adapter.index):
             if loop.time() >= deadline:
                 raise BluezError("Failed", ABORTED)
             await self._wait(min(self.adapter.advertising_interval, deadline - loop.time()))
+
+    def _flicker(self):
+        """A link that came and went before it could be used."""
+        if self.battery.flicker:
+            self._set(Connected=True)
+        if self.battery.flicker == 1:
+            asyncio.get_event_loop().call_later(FLICKER_S, lambda: self._set(Connected=self.connected))
+        elif self.battery.flicker:
+            self._set(Connected=False)
 
     async def _wait(self, seconds):
         await asyncio.wait({self._pending}, timeout=max(0.0, seconds))

@@ -101,6 +101,7 @@ class FakeBluez:
         self._waiting_signals.clear()
         self.freeze(False)
         if bus is not None:
+            await asyncio.sleep(0.001)  # what was sent before goes out
             bus.disconnect()
 
     # ---- what a test does; the batteries' faults are attributes of Battery
