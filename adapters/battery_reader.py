@@ -22,6 +22,8 @@ SETTLE_S = 0.5
 """Between switching notifications on and the first request."""
 PAUSE_S = 0.05
 """Between an answer and the next request; the vendor's app leaves 30 ms. What trails the answer arrives in it."""
+TAIL_S = 0.2
+"""How long the rest of a frame may take when its beginning came last."""
 ANSWER_S = 2.0
 """How long one request may stay unanswered before it is repeated."""
 ATTEMPTS = 3
@@ -105,13 +107,18 @@ class BatteryReader:
         for _ in range(ATTEMPTS):
             self._take(self._conversation.ask(request))
             await self._link.write(request.data)
-            if await self._listen(self._in(ANSWER_S), request):
+            if await self._listen(self._in(ANSWER_S), request) or await self._hear_out(request):
                 await self._listen(self._in(PAUSE_S))
+                await self._hear_out()
                 return True
             if self._take(self._conversation.give_up(), request):
                 return True
         self._record(RequestUnanswered(self._battery, request.name, ATTEMPTS))
         return False
+
+    async def _hear_out(self, request: Optional[Request] = None) -> bool:
+        """Let a frame that has begun come to its end, however late it is; whether it answers *request*."""
+        return self._conversation.is_in_the_middle and await self._listen(self._in(TAIL_S), request)
 
     def _in(self, seconds: float) -> int:
         return self._clock.uptime_us() + int(seconds * 1e6)

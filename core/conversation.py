@@ -41,6 +41,11 @@ class Conversation:
         self._outstanding = request
         return leftovers
 
+    @property
+    def is_in_the_middle(self) -> bool:
+        """Whether a frame has begun and its rest has not come: asking now would cut it."""
+        return self._assembler.is_waiting
+
     def hear(self, notification: bytes) -> List[Outcome]:
         """Take one notification; return what it completed, in order."""
         return self._sort(self._assembler.feed(notification))

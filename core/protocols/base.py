@@ -67,6 +67,11 @@ class Assembler(ABC):
     def feed(self, notification: bytes) -> List[Delivery]:
         """Take one notification; return what it completed, in order."""
 
+    @property
+    @abstractmethod
+    def is_waiting(self) -> bool:
+        """Whether a frame has begun and its rest has not come."""
+
     @abstractmethod
     def flush(self) -> List[Delivery]:
         """Stop waiting for the rest of anything: return what the buffer still holds, and empty it."""

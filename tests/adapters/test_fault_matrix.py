@@ -1,5 +1,7 @@
 """Every way in which a radio link fails, on the BlueZ double under real bleak: it ends connected, or with its name."""
 
+import json
+
 import pytest
 
 from core.events import FrameRejected, LinkEstablished, RequestUnanswered
@@ -48,13 +50,16 @@ async def test_services_that_are_never_resolved(bluez, quick):
 
 
 async def test_lost_notifications_cost_a_repetition_and_no_link(bluez):
-    """A request whose answer lost a part is asked again; what did arrive is evidence and no reading."""
+    """A request whose answer lost a part is asked again; what did arrive is no reading."""
     async with Rig().running() as rig:
+        for _ in range(5):
+            await rig.readings(2)
+            await bluez.tell("lose 0 1")
         await rig.readings()
-        await bluez.tell("lose 0 1")
-        await rig.readings(6)
     battery = rig.batteries[0]
-    assert battery.causes == [] and battery.of(FrameRejected)
+    assert battery.causes == [] and not battery.of(RequestUnanswered)
+    asked = len(json.loads(await bluez.tell("requests 0")))
+    assert asked - len(battery.frames) in (5, 6), "the last one may be under way"
 
 
 async def test_in_progress_for_ever(bluez, quick):
@@ -159,7 +164,7 @@ async def test_a_second_client_holds_the_battery(bluez, quick):
         await rig.readings()
         await bluez.tell("drop 0")
         await bluez.tell("hold 0 on")
-        await rig.until(lambda: rig.batteries[0].causes[-1] == "held by another program")
+        await rig.until(lambda: rig.batteries[0].causes[-1:] == ["held by another program"])
         before = await bluez.tell("stats")
         await rig.clock.sleep(30)
         assert _disconnects(await bluez.tell("stats")) == _disconnects(before), "it is not thrown out again and again"
@@ -168,8 +173,6 @@ async def test_a_second_client_holds_the_battery(bluez, quick):
 
 
 def _disconnects(stats):
-    import json
-
     return json.loads(stats)["calls"].get("Device1.Disconnect", 0)
 
 
@@ -195,7 +198,8 @@ async def test_answers_that_come_twice_are_taken_once(bluez):
     async with Rig().running() as rig:
         await rig.readings(8)
     battery = rig.batteries[0]
-    assert {fact.reason for fact in battery.of(FrameRejected)} == {"not asked for"}
+    assert {fact.reason for fact in battery.of(FrameRejected)} <= {"not asked for", "truncated"}
+    assert [frame[1] for frame in battery.frames[:8]] == [3, 4, 5, 3, 4, 3, 4, 3]
     assert battery.causes == []
 
 
@@ -220,7 +224,7 @@ async def test_a_battery_that_is_off_is_not_found(bluez, quick):
 
 async def test_the_next_adapter_reaches_what_the_first_does_not(bluez_with, quick):
     """In the order of the owner's list; which one is used is on record."""
-    bluez = await bluez_with(count=1, adapters=2)
+    bluez = bluez_with(count=1, adapters=2)
     await bluez.tell("hear 0 off 0")
     async with Rig(adapters=[HCI0, "hci1"]).running() as rig:
         await rig.readings()
@@ -231,7 +235,7 @@ async def test_the_next_adapter_reaches_what_the_first_does_not(bluez_with, quic
 
 async def test_a_pulled_adapter_is_replaced_by_the_other(bluez_with, quick):
     """Without a list any adapter will do."""
-    bluez = await bluez_with(count=1, adapters=2)
+    bluez = bluez_with(count=1, adapters=2)
     async with Rig().running() as rig:
         await rig.readings()
         await bluez.tell("remove_adapter 0")
@@ -243,7 +247,7 @@ async def test_a_pulled_adapter_is_replaced_by_the_other(bluez_with, quick):
 
 async def test_only_the_adapters_of_the_list(bluez_with, quick):
     """One that is not there is named; no other is used instead."""
-    await bluez_with(count=1, adapters=1)
+    bluez_with(count=1, adapters=1)
     async with Rig(adapters=["00:aa:01:00:00:07"]).running() as rig:
         await rig.until(lambda: rig.batteries[0].causes == ["adapter gone"])
         await rig.clock.sleep(10)

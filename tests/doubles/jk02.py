@@ -101,6 +101,11 @@ class Jk02Assembler(Assembler):
         self._buffer += notification
         return self._take(final=False)
 
+    @property
+    def is_waiting(self):
+        """See :class:`Assembler`."""
+        return bool(self._buffer)
+
     def flush(self):
         """See :class:`Assembler`."""
         return self._take(final=True) + self._take_junk()

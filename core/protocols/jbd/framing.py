@@ -106,6 +106,11 @@ class JbdAssembler(Assembler):
         self._buffer += notification
         return self._take_complete()
 
+    @property
+    def is_waiting(self) -> bool:
+        """See :class:`Assembler`."""
+        return bool(self._buffer)
+
     def flush(self) -> List[Delivery]:
         """See :class:`Assembler`. A good frame behind a truncated one is still delivered."""
         deliveries: List[Delivery] = []
