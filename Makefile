@@ -3,6 +3,7 @@
 # make check   lint, types and tests
 # make bench   figures: decode, fold, replay, append, trends
 # make soak    three weeks of four batteries through the log; CAP=MB for a smaller database
+# make reconnects  10,000 reconnects of four batteries, and what grows by them; COUNT=N for another number
 # make venv    only prepare the Python environment
 
 PYTHON ?= python3
@@ -10,7 +11,7 @@ VENV ?= .venv
 SESSION ?=
 BIN := $(VENV)/bin
 
-.PHONY: venv run test check bench soak clean
+.PHONY: venv run test check bench soak reconnects clean
 venv: $(VENV)/.run
 
 $(VENV)/bin/python:
@@ -47,6 +48,9 @@ bench: $(VENV)/.test
 
 soak: $(VENV)/.test
 	$(BIN)/python -m tests.soak $(CAP)
+
+reconnects: $(VENV)/.test
+	$(BIN)/python -m tests.reconnects $(COUNT)
 
 clean:
 	rm -rf .venv .venv-* build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -30,7 +30,8 @@ class Inbox:
 
     def __init__(self) -> None:
         self._waiting: Deque[bytes] = deque(maxlen=MAX_WAITING)
-        self._failure: Optional[LinkDropped] = None
+        self.failure: Optional[LinkDropped] = None
+        """Why the link is gone, once it is."""
         self._changed = asyncio.Event()
 
     def put(self, notification: bytes) -> None:
@@ -40,19 +41,19 @@ class Inbox:
 
     def fail(self, failure: LinkDropped) -> None:
         """The link is gone: what has arrived can still be taken, then *failure* is raised."""
-        self._failure = self._failure or failure
+        self.failure = self.failure or failure
         self._changed.set()
 
     async def get(self, clock: Clock, seconds: float) -> Optional[bytes]:
         """The next notification, or ``None`` when none came in time. Raises :class:`LinkDropped`."""
-        if not self._waiting and self._failure is None and seconds > 0:
+        if not self._waiting and self.failure is None and seconds > 0:
             self._changed.clear()
             with contextlib.suppress(asyncio.TimeoutError):
                 await clock.wait_for(self._changed.wait(), seconds)
         if self._waiting:
             return self._waiting.popleft()
-        if self._failure is not None:
-            raise self._failure
+        if self.failure is not None:
+            raise self.failure
         return None
 
 

@@ -33,6 +33,7 @@ _ENDLESS_S = 600.0
 """What bleak is told as its own time-out; the deadlines here end it long before."""
 
 _ERRORS = (BleakError, OSError, EOFError, AssertionError)
+_SAYS_GONE = ("Not connected", "UnknownObject")
 _WANTS_PAIRING = ("NotPermitted", "NotAuthorized", "AuthenticationFailed", "Insufficient", "not paired")
 
 
@@ -162,9 +163,16 @@ class GattLink(Link):
             written = self._client.write_gatt_char(self._write_to, data, response=self._with_response)
             await within(self._clock, written, WRITE_S)
         except asyncio.TimeoutError:
-            raise LinkDropped(WRITE_FAILED, "no answer in {:g} s".format(WRITE_S)) from None
+            raise self._lost("no answer in {:g} s".format(WRITE_S)) from None
         except _ERRORS as error:
-            raise LinkDropped(WRITE_FAILED, _text(error)) from None
+            raise self._lost(_text(error)) from None
+
+    def _lost(self, text: str) -> LinkDropped:
+        """What a failed write means: mostly the link is gone, and the write was the first to notice."""
+        if self.inbox.failure is not None:
+            return self.inbox.failure
+        gone = not self._client.is_connected or any(word in text for word in _SAYS_GONE)
+        return LinkDropped(DROPPED if gone else WRITE_FAILED, text)
 
     async def close(self) -> None:
         """See :class:`Link`. Also after a drop: otherwise BlueZ keeps the subscription."""

@@ -1,0 +1,15 @@
+"""Reconnecting leaves nothing behind: tasks, descriptors, bus connections, match rules, memory."""
+
+from tests.reconnects import growth, reconnects
+
+COUNT = 300
+
+
+async def test_nothing_grows(bluez_with):
+    """By the slope over 300 reconnects of four batteries; ``make reconnects`` runs 10,000."""
+    samples = await reconnects(bluez_with(count=4), COUNT)
+    assert samples[-1].reconnects >= COUNT
+    for field in ("tasks", "descriptors", "connections", "match_rules"):
+        assert abs(growth(samples, field)) < 0.02, (field, samples)
+    assert growth(samples, "objects") < 1, samples
+    assert growth(samples, "resident_kb") < 5, samples
