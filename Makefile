@@ -3,15 +3,17 @@
 # make check   lint, types and tests
 # make bench   figures: decode, fold, replay, append, trends
 # make soak    three weeks of four batteries through the log; CAP=MB for a smaller database
-# make reconnects  10,000 reconnects of four batteries, and what grows by them; COUNT=N for another number
+# make reconnects   10,000 reconnects of four batteries, and what grows by them; COUNT=N for another number
+# make test-bluez   the daemon against a real bluetoothd in a qemu guest, see tests/bluez_vm; SECONDS=600 for longer
 # make venv    only prepare the Python environment
 
 PYTHON ?= python3
 VENV ?= .venv
 SESSION ?=
+SECONDS ?= 100
 BIN := $(VENV)/bin
 
-.PHONY: venv run test check bench soak reconnects clean
+.PHONY: venv run test check bench soak reconnects test-bluez clean
 venv: $(VENV)/.run
 
 $(VENV)/bin/python:
@@ -51,6 +53,9 @@ soak: $(VENV)/.test
 
 reconnects: $(VENV)/.test
 	$(BIN)/python -m tests.reconnects $(COUNT)
+
+test-bluez: $(VENV)/bin/python
+	@PYTHON=$(abspath $(BIN)/python) tests/bluez_vm/run $(SECONDS)
 
 clean:
 	rm -rf .venv .venv-* build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
