@@ -32,7 +32,8 @@ CLOSE_S = 4.0
 _ENDLESS_S = 600.0
 """What bleak is told as its own time-out; the deadlines here end it long before."""
 
-_ERRORS = (BleakError, OSError, EOFError, AssertionError)
+_ERRORS = (BleakError, OSError, EOFError, AssertionError, KeyError)
+"""What bleak raises; the last three escape from 0.22 when BlueZ or the bus goes away under it."""
 _SAYS_GONE = ("Not connected", "UnknownObject")
 _WANTS_PAIRING = ("NotPermitted", "NotAuthorized", "AuthenticationFailed", "Insufficient", "not paired")
 

@@ -3,6 +3,17 @@
 from attrs import Factory, define, frozen
 
 from core.events import FrameRejected, LinkEstablished, LinkLost, ReadingTaken, RequestUnanswered, TaskFailed
+from core.link_causes import (
+    ABORTED,
+    ADAPTER_GONE,
+    ADAPTER_OFF,
+    BLUEZ_GONE,
+    CONNECT_FAILED,
+    CONNECT_TIMEOUT,
+    DROPPED,
+    NOT_FOUND,
+    NOT_RESOLVED,
+)
 
 START = "start"
 BATTERY_AWAY = "battery away"
@@ -24,17 +35,17 @@ class Expectation:
 EXPECTED = {
     START: Expectation(
         first=frozenset(),
-        then=frozenset({"connect failed", "connect timed out", "dropped", "not found"}),
-        back_s=90,
+        then=frozenset({ABORTED, CONNECT_FAILED, CONNECT_TIMEOUT, NOT_FOUND, NOT_RESOLVED}),
+        back_s=60,
     ),
     BATTERY_AWAY: Expectation(
-        first=frozenset({"dropped"}),
-        then=frozenset({"connect failed", "not found"}),
+        first=frozenset({DROPPED}),
+        then=frozenset({CONNECT_TIMEOUT, NOT_FOUND}),
         back_s=45,
     ),
     BLUETOOTHD_KILLED: Expectation(
-        first=frozenset({"dropped", "write failed"}),
-        then=frozenset({"connect failed", "connect timed out", "not found"}),
+        first=frozenset({BLUEZ_GONE}),
+        then=frozenset({ABORTED, ADAPTER_GONE, ADAPTER_OFF, CONNECT_FAILED, CONNECT_TIMEOUT, NOT_FOUND, NOT_RESOLVED}),
         back_s=45,
     ),
 }
