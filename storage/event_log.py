@@ -299,7 +299,7 @@ class EventLog:
 
     async def reader(self) -> HistoryReader:
         """A read-only connection that sees everything committed so far."""
-        return await HistoryReader.open(self.path)
+        return await HistoryReader.open(self.path, beside_writer=True)
 
     async def forecast_days(self) -> Optional[float]:
         """For how many days of raw readings there is room; ``None`` when that cannot be said yet."""

@@ -11,7 +11,7 @@ import aiosqlite
 from attrs import frozen
 
 from core.events import Event, EventError
-from storage.database import StorageError, check_file, connect, fetch_all, fetch_number, fetch_one, inspect
+from storage.database import StorageError, check_file, check_ours, connect, fetch_all, fetch_number, fetch_one, inspect
 from storage.rows import SELECT_EVENTS, Dictionaries, Row, RowReader
 
 _CHUNK = 1000
@@ -64,14 +64,22 @@ class EventReader:
         self._names = names
 
     @classmethod
-    async def open(cls: Type[R], path: Path) -> R:
-        """Raises :class:`StorageError` when there is no database of ours at *path*."""
-        format = await inspect(path) if check_file(path) else 0
-        if not format:
-            found = "is empty" if path.exists() else "does not exist; give another path with --database"
-            raise StorageError("the database {} {}".format(path, found))
+    async def open(cls: Type[R], path: Path, *, beside_writer: bool = False) -> R:
+        """Raises :class:`StorageError` when there is no database of ours at *path*.
+
+        *beside_writer*: this process has it open, too. Then nothing but SQLite touches the file: closing it in any other
+        way ends all locks that the process has on it (POSIX), and whoever comes next believes that nobody has
+        the database open, and deletes the ``-wal`` under the writer.
+        """
+        format = 0
+        if not beside_writer:
+            format = await inspect(path) if check_file(path) else 0
+            if not format:
+                found = "is empty" if path.exists() else "does not exist; give another path with --database"
+                raise StorageError("the database {} {}".format(path, found))
         db = await connect(path, read_only=True)
         try:
+            format = format or await check_ours(db, path)
             return cls(db, path, await Dictionaries.load(db, path), format)
         except BaseException:
             await db.close()

@@ -24,9 +24,9 @@ class HistoryReader(EventReader):
     """Safe beside the running daemon: no query lasts long, and nothing is kept open between two of them."""
 
     @classmethod
-    async def open(cls: Type[R], path: Path) -> R:
+    async def open(cls: Type[R], path: Path, *, beside_writer: bool = False) -> R:
         """Raises :class:`StorageError` when there is no database of ours at *path*, or one without a history."""
-        reader = await super().open(path)
+        reader = await super().open(path, beside_writer=beside_writer)
         try:
             if reader._format < _HISTORY_FORMAT:
                 raise StorageError(

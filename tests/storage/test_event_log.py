@@ -3,6 +3,7 @@
 import asyncio
 import random
 import sqlite3
+import subprocess
 import sys
 
 import pytest
@@ -281,6 +282,23 @@ async def test_a_reader_works_beside_the_writer(tmp_path):
         await log.commit()
         assert log.problem is None
         assert [one async for one in reader.events()] == some_events(5)
+    await log.close()
+
+
+async def test_a_reader_beside_the_writer_leaves_it_its_locks(tmp_path):
+    """Else the next program that looks believes itself alone, and deletes the WAL that the writer goes on writing."""
+    path = tmp_path / "log.db"
+    log = await open_log(path)
+    append_all(log, some_events(3))
+    await log.commit()
+    async with await log.reader():
+        pass
+    look = "import sqlite3; db = sqlite3.connect({!r}); db.execute('SELECT 1 FROM event').fetchall(); db.close()"
+    subprocess.run([sys.executable, "-c", look.format(str(path))], check=True)
+    assert (tmp_path / "log.db-wal").exists()
+    append_all(log, some_events(2, first=4))
+    await log.commit()
+    assert await read_log(path) == some_events(5)
     await log.close()
 
 
