@@ -28,6 +28,7 @@ from storage.csv_export import CsvSelection, csv_rows
 from storage.event_log import EventLog
 from storage.history_reader import COUNTED_TO, HistoryReader
 from tests.doubles.manual_clock import ManualClock
+from tests.radio_bench import reading_costs
 
 BATTERIES = 4
 CELLS = 16
@@ -255,6 +256,14 @@ async def bench_trends():
         await bench_csv(Path(folder) / "log.db", "cells")
 
 
+def bench_radio():
+    """The whole daemon over real bleak to the BlueZ double: CPU and memory."""
+    for count, batteries in ((1, "1 battery"), (BATTERIES, "{} batteries".format(BATTERIES))):
+        cpu_ms, resident_mb = reading_costs(count)
+        report("poll cycle and publish, {}, CPU".format(batteries), round(cpu_ms, 1), "ms", "-")
+        report("daemon with {}, resident".format(batteries), round(resident_mb), "MB", "<= 45")
+
+
 def main():
     """All figures."""
     print("Python {}.{}, {} batteries x {} cells, poll {} s".format(*sys.version_info[:2], BATTERIES, CELLS, POLL_S))
@@ -262,6 +271,7 @@ def main():
     bench_wire()
     asyncio.run(bench_log())
     asyncio.run(bench_trends())
+    bench_radio()
     report("peak memory of all this", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, "MB", "-")
 
 
