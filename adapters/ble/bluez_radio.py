@@ -99,7 +99,16 @@ class BluezRadio(Radio):
         device = snapshot.device(adapter, self._address)
         found = await self._found(adapter, device)
         self._without_scan = False
-        await self._connect(adapter, found.path)
+        try:
+            await self._connect(adapter, found.path)
+            link = await self._opened(adapter, found)
+        except asyncio.CancelledError:
+            await self._hang_up(found.path)  # BlueZ would go on, and the battery be connected to nobody
+            raise
+        self._without_scan = True
+        return link
+
+    async def _opened(self, adapter: Adapter, found: gatt.Found) -> Link:
         link = gatt.GattLink(found, self._protocol, self._clock, str(adapter))
         unwatch = self._bluez.on_gone(lambda: link.inbox.fail(LinkDropped(BLUEZ_GONE)))  # bleak never notices
 
@@ -113,7 +122,6 @@ class BluezRadio(Radio):
         except BaseException:
             await link.close()
             raise
-        self._without_scan = True
         return link
 
     async def _without_leftover(self, snapshot: Snapshot) -> Snapshot:

@@ -143,3 +143,18 @@ async def test_scan_lists_batteries_first_with_the_reason(bluez):
     assert "dBm" in lines[0] and "JBD-SP04S-0" in lines[0]
     assert "JBD: service ff00 + name + address" in lines[0]
     assert "only a hint" in lines[-1]
+
+
+async def test_a_connect_that_is_given_up_is_hung_up(bluez):
+    """Else BlueZ would go on, and the battery be connected to nobody."""
+    await bluez.tell("connect_delay 0 1")
+    async with _radio() as radio:
+        connecting = asyncio.ensure_future(radio.connect())
+        while "Device1.Connect" not in await bluez.tell("stats"):
+            await asyncio.sleep(0.02)
+        connecting.cancel()
+        await asyncio.gather(connecting, return_exceptions=True)
+    await asyncio.sleep(1.2)
+    told_to = Bluez(choose_address("system"))
+    assert not (await told_to.snapshot()).connected(ADDRESS)
+    await told_to.close()
