@@ -14,7 +14,7 @@ import logging
 from typing import Optional, Sequence
 
 from adapters.ble import gatt
-from adapters.ble.broker import AdapterBroker, usable
+from adapters.ble.broker import AdapterBroker, look, usable
 from adapters.clock import Clock
 from adapters.dbus.bluez import Adapter, Bluez, BluezGone, BluezHangs, BluezRefused, Device, Snapshot
 from adapters.deadline import within
@@ -24,7 +24,6 @@ from core.link_causes import (
     ADAPTER_GONE,
     ADAPTER_OFF,
     BLUEZ_GONE,
-    BLUEZ_HANGS,
     CONNECT_FAILED,
     CONNECT_TIMEOUT,
     DROPPED,
@@ -64,7 +63,9 @@ class BluezRadio(Radio):
         broker: AdapterBroker,
         clock: Clock,
         adapters: Sequence[str] = (),
+        may_be_left_over: bool = True,
     ) -> None:
+        """*may_be_left_over*: a connection that is there before the first one here is nobody's, and may be closed."""
         self._address = address
         self._protocol = protocol
         self._bluez = bluez
@@ -73,13 +74,13 @@ class BluezRadio(Radio):
         self._wanted = tuple(adapters)
         self._place = 0
         self._without_scan = False
-        self._may_be_left_over = True
+        self._may_be_left_over = may_be_left_over
         """Whether a connection that is there already may be ours: of a former process, or one that was not closed."""
         self._last: Optional[Adapter] = None
 
     async def connect(self) -> Link:
         """See :class:`Radio`. Waiting for other batteries is not part of any deadline."""
-        choices = usable(await self._snapshot(), self._wanted)
+        choices = usable(await look(self._bluez), self._wanted)
         self.choices = len(choices)
         self._last = adapter = choices[self._place % len(choices)]
         async with self._broker.turn(adapter):
@@ -90,7 +91,7 @@ class BluezRadio(Radio):
                 raise LinkDropped(CONNECT_TIMEOUT, "over {}".format(adapter)) from None
 
     async def _reach(self, adapter: Adapter) -> Link:
-        snapshot = await self._snapshot()
+        snapshot = await look(self._bluez)
         if snapshot.adapter(adapter.address) is None:
             raise LinkDropped(ADAPTER_GONE, str(adapter))
         if snapshot.connected(self._address):
@@ -132,7 +133,7 @@ class BluezRadio(Radio):
         for device in snapshot.connected(self._address):
             await self._hang_up(device.path)
         await self._clock.sleep(SETTLE_S)
-        return await self._snapshot()
+        return await look(self._bluez)
 
     async def _found(self, adapter: Adapter, device: Optional[Device]) -> gatt.Found:
         """The battery in reach: without a scan right after a good link, if BlueZ still knows it."""
@@ -155,7 +156,7 @@ class BluezRadio(Radio):
         end_us = self._clock.uptime_us() + int(FIND_S * 1e6)
         scanned = False
         while self._clock.uptime_us() < end_us:
-            snapshot = await self._snapshot()
+            snapshot = await look(self._bluez)
             now = snapshot.adapter(adapter.address)
             device = snapshot.device(adapter, self._address)
             if device is not None:
@@ -180,7 +181,7 @@ class BluezRadio(Radio):
         except BluezRefused as refused:
             raise LinkDropped(_cause_of(refused), str(refused)) from None
         end_us = self._clock.uptime_us() + int(CONNECTED_S * 1e6)
-        while not (await self._snapshot()).connected(self._address):
+        while not (await look(self._bluez)).connected(self._address):
             if self._clock.uptime_us() >= end_us:
                 raise LinkDropped(ABORTED, "the connection was gone again at once")
             await self._clock.sleep(LOOK_S)
@@ -196,22 +197,12 @@ class BluezRadio(Radio):
                     return
                 await self._clock.sleep(LOOK_S)
 
-    async def _snapshot(self) -> Snapshot:
-        try:
-            return await self._bluez.snapshot()
-        except BluezGone as gone:
-            raise LinkDropped(BLUEZ_GONE, str(gone)) from None
-        except BluezHangs as hangs:
-            raise LinkDropped(BLUEZ_HANGS, str(hangs)) from None
-        except BluezRefused as refused:
-            raise LinkDropped(CONNECT_FAILED, str(refused)) from None
-
     async def diagnose(self, dropped: LinkDropped) -> LinkDropped:
         """See :class:`Radio`. What BlueZ calls a drop may be the end of the adapter, or of bluetoothd."""
         if dropped.cause != DROPPED or self._last is None:
             return dropped
         try:
-            usable(await self._snapshot(), [self._last.address])
+            usable(await look(self._bluez), [self._last.address])
         except LinkDropped as reason:
             return reason
         return dropped

@@ -1,13 +1,13 @@
-"""Who may use which Bluetooth adapter now, and which one a battery should use."""
+"""Who may use which Bluetooth adapter now, and which one a battery should use; and why there is none."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import Dict, List, Sequence
 
-from adapters.dbus.bluez import Adapter, Snapshot
+from adapters.dbus.bluez import Adapter, Bluez, BluezGone, BluezHangs, BluezRefused, Snapshot
 from adapters.radio import LinkDropped
-from core.link_causes import ADAPTER_GONE, ADAPTER_OFF
+from core.link_causes import ADAPTER_GONE, ADAPTER_OFF, BLUEZ_GONE, BLUEZ_HANGS, CONNECT_FAILED
 
 
 class AdapterBroker:
@@ -19,6 +19,18 @@ class AdapterBroker:
     def turn(self, adapter: Adapter) -> asyncio.Lock:
         """Held by whoever connects or scans; first come, first served."""
         return self._turns.setdefault(adapter.address, asyncio.Lock())
+
+
+async def look(bluez: Bluez) -> Snapshot:
+    """What BlueZ knows now. Raises :class:`LinkDropped` when it does not say."""
+    try:
+        return await bluez.snapshot()
+    except BluezGone as gone:
+        raise LinkDropped(BLUEZ_GONE, str(gone)) from None
+    except BluezHangs as hangs:
+        raise LinkDropped(BLUEZ_HANGS, str(hangs)) from None
+    except BluezRefused as refused:
+        raise LinkDropped(CONNECT_FAILED, str(refused)) from None
 
 
 def usable(snapshot: Snapshot, wanted: Sequence[str]) -> List[Adapter]:

@@ -158,3 +158,17 @@ async def test_a_connect_that_is_given_up_is_hung_up(bluez):
     told_to = Bluez(choose_address("system"))
     assert not (await told_to.snapshot()).connected(ADDRESS)
     await told_to.close()
+
+
+async def test_a_connection_of_another_program_is_left_alone(bluez):
+    """Who only wants to ask once takes no link away."""
+    async with _radio() as daemon:
+        link = await daemon.connect()
+        asking = BluezRadio(
+            ADDRESS, JBD, bluez=daemon._bluez, broker=AdapterBroker(), clock=SystemClock(), may_be_left_over=False
+        )
+        with pytest.raises(LinkDropped) as dropped:
+            await asking.connect()
+        assert dropped.value.cause == "held by another program"
+        assert (await daemon._bluez.snapshot()).connected(ADDRESS)
+        await link.close()
