@@ -125,16 +125,9 @@ async def _until(signals: Sequence[signal.Signals], command: Awaitable[int], sto
 
 
 def _scan(parsed: argparse.Namespace) -> int:
-    from adapters.ble import ScanRefused
     from service.scan import scan_command
 
-    try:
-        return asyncio.run(scan_command(parsed))
-    except ScanRefused as error:
-        print(
-            "{}: cannot scan: {}; is Bluetooth switched on, and BlueZ running?".format(PROGRAM, error), file=sys.stderr
-        )
-        return 1
+    return asyncio.run(_until((signal.SIGTERM,), scan_command(parsed), 1))
 
 
 def _release(parsed: argparse.Namespace) -> int:
@@ -205,8 +198,7 @@ def _parser() -> argparse.ArgumentParser:
     decode = commands.add_parser("decode", help="recorded bytes as JSON, one line per valid frame")
     decode.add_argument("file", help="hex lines, or JSON lines with a list 'notifications'; - is standard input")
     decode.add_argument("--protocol", default="jbd", help="BMS family, default jbd")
-    scan = commands.add_parser("scan", help="list Bluetooth devices and which of them may be batteries")
-    scan.add_argument("--seconds", type=_rate, default=10.0, help="how long to listen, default 10")
+    _add_scan(commands)
     release = commands.add_parser(
         "release", help="free batteries for a phone app; the daemon takes them back by itself"
     )
@@ -251,6 +243,19 @@ def _add_run(commands: Any) -> None:
     run.add_argument("--print", action="store_true", help="write each publication as one JSON line")
     run.add_argument("--accelerate", type=_rate, default=1.0, metavar="N", help="simulated batteries: N times as fast")
     run.add_argument("--verbose", action="store_true", help="more log lines")
+
+
+def _add_scan(commands: Any) -> None:
+    scan = commands.add_parser(
+        "scan",
+        help="list Bluetooth devices and which of them may be batteries",
+        description="Lists the Bluetooth devices around, those that look like a supported BMS first, and ends with the "
+        "command line for them. Ctrl-C ends listening, or asking, and shows the result; a second one ends the program.",
+    )
+    scan.add_argument("--seconds", type=_rate, default=10.0, help="how long to listen, default 10")
+    scan.add_argument("--adapter", help="hci0 or an address; default: all that are switched on, at the same time")
+    scan.add_argument("--confirm", action="store_true", help="connect to what looks like a battery and ask for values")
+    scan.add_argument("--json", action="store_true", help="one JSON document at the end, and nothing else")
 
 
 def _add_replay(commands: Any) -> None:

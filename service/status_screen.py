@@ -10,7 +10,7 @@ from core.paths import Value, text_of
 from service.outputs import Picture, ShownService, raised_alarms
 
 REDRAW_S = 1.0
-_HOME_AND_CLEAR = "\x1b[H\x1b[2J"
+HOME_AND_CLEAR = "\x1b[H\x1b[2J"
 _CELLS_PER_LINE = 8
 _INDENT = "  "
 
@@ -28,7 +28,7 @@ class StatusScreen:
 
     def draw(self) -> None:
         """Draw everything afresh."""
-        self._stream.write(_HOME_AND_CLEAR + "\n".join(self.lines()) + "\n")
+        self._stream.write(HOME_AND_CLEAR + "\n".join(self.lines()) + "\n")
         self._stream.flush()
 
     async def keep_drawing(self) -> None:

@@ -76,19 +76,21 @@ async def find(address: str, adapter: str, clock: Clock, seconds: float) -> Opti
     return None
 
 
-async def listen(adapter: Optional[str], heard: Callable[[Advertisement], None], seconds: float) -> None:
-    """Tell *heard* of every advertisement for so long. Raises :class:`ScanRefused`."""
+async def listen(adapter: str, heard: Callable[[Advertisement, Optional[str]], None], seconds: float) -> None:
+    """Tell *heard* of every advertisement, and the type of its address, for so long. Raises :class:`ScanRefused`."""
 
     def on_advertisement(device: BLEDevice, told: Any) -> None:
-        name = told.local_name or device.name
-        heard(Advertisement(device.address, name, told.rssi, tuple(told.service_uuids)))
+        properties = told.platform_data[1]
+        if "RSSI" in properties:  # else BlueZ only tells that something changed about a device, e.g. its connection
+            advertisement = Advertisement(device.address, told.local_name, told.rssi, tuple(told.service_uuids))
+            heard(advertisement, properties.get("AddressType"))
 
     async with _scanning(on_advertisement, adapter):
         await asyncio.sleep(seconds)
 
 
 @contextlib.asynccontextmanager
-async def _scanning(on_advertisement: Callable[[BLEDevice, Any], None], adapter: Optional[str]) -> AsyncIterator[None]:
+async def _scanning(on_advertisement: Callable[[BLEDevice, Any], None], adapter: str) -> AsyncIterator[None]:
     try:
         scanner = BleakScanner(on_advertisement, **_over(adapter))
         await scanner.start()
@@ -99,14 +101,12 @@ async def _scanning(on_advertisement: Callable[[BLEDevice, Any], None], adapter:
     try:
         yield
     finally:
-        with contextlib.suppress(*_ERRORS):  # bluetoothd may be gone by now
-            await scanner.stop()
+        with contextlib.suppress(*_ERRORS, asyncio.TimeoutError):  # bluetoothd may be gone by now, or hang
+            await asyncio.wait_for(scanner.stop(), CLOSE_S)
 
 
-def _over(adapter: Optional[str]) -> Dict[str, Any]:
+def _over(adapter: str) -> Dict[str, Any]:
     """How this version of bleak is told which adapter to use."""
-    if adapter is None:
-        return {}
     return {"adapter": adapter} if "_rssi" in BLEDevice.__slots__ else {"bluez": {"adapter": adapter}}
 
 

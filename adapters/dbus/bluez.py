@@ -65,6 +65,10 @@ class Device:
     address_type: str
     name: Optional[str]
     connected: bool
+    services: Tuple[str, ...] = ()
+    """What it advertises, and once it was connected all that it has."""
+    rssi_dbm: Optional[int] = None
+    """How strong it is; only while somebody scans."""
 
 
 @frozen
@@ -181,7 +185,8 @@ def snapshot_of(objects: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Snaps
         if DEVICE in interfaces:
             told = _plain(interfaces[DEVICE])
             known = (str(told.get("Address", "")), str(told.get("AddressType", "")), told.get("Name"))
-            devices.append(Device(path, *known, connected=bool(told.get("Connected"))))
+            connected, services = bool(told.get("Connected")), tuple(told.get("UUIDs", ()))
+            devices.append(Device(path, *known, connected, services, told.get("RSSI")))
     return Snapshot(tuple(sorted(adapters, key=lambda adapter: adapter.path)), tuple(devices))
 
 

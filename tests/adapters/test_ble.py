@@ -5,7 +5,7 @@ import contextlib
 
 import pytest
 
-from adapters.ble import AdapterBroker, BluezRadio, listen
+from adapters.ble import AdapterBroker, BluezRadio, listen_on
 from adapters.clock import SystemClock
 from adapters.dbus import Bluez, choose_address
 from adapters.link_supervisor import LinkSupervisor
@@ -13,7 +13,6 @@ from adapters.radio import LinkDropped
 from adapters.unlocker import Unlocker
 from core import protocols
 from core.events import FrameRejected, LinkEstablished, LinkLost, ReadingTaken
-from service.scan import scan_lines
 
 JBD = protocols.find("jbd")
 ADDRESS = "A4:C1:38:00:00:00"
@@ -134,15 +133,36 @@ async def test_a_failing_connect_names_the_error_of_bluez(bluez):
     assert "Input/output error" in dropped.value.detail
 
 
-async def test_scan_lists_batteries_first_with_the_reason(bluez):
-    """Address, name, RSSI and why a device looks like a supported BMS."""
-    found = {}
-    await listen("hci0", lambda heard: found.update({heard.address: heard}), 0.6)
-    lines = scan_lines(list(found.values()))
-    assert lines[0].startswith("A4:C1:38:00:00:00")
-    assert "dBm" in lines[0] and "JBD-SP04S-0" in lines[0]
-    assert "JBD: service ff00 + name + address" in lines[0]
-    assert "only a hint" in lines[-1]
+async def test_listening_hears_what_devices_say_of_themselves(bluez):
+    """Address and its type, name, RSSI and services, from every adapter that listens."""
+    heard = {}
+    told_to = Bluez(choose_address("system"))
+    adapters = (await told_to.snapshot()).adapters
+
+    def hear(adapter, advertisement, address_type):
+        heard[advertisement.address] = adapter, advertisement, address_type
+
+    await listen_on(adapters, 0.6, heard=hear, refused=pytest.fail, bluez=told_to, clock=SystemClock())
+    await told_to.close()
+    adapter, advertisement, address_type = heard[ADDRESS]
+    assert (adapter, address_type, advertisement.name) == ("hci0", "public", "JBD-SP04S-0")
+    assert -52 < advertisement.rssi_dbm < -48
+    assert advertisement.services == (JBD.service_uuids[0],)
+
+
+async def test_a_scan_ends_when_bluetoothd_does(bluez):
+    """bleak would listen on to nobody."""
+    told_to = Bluez(choose_address("system"))
+    adapters = (await told_to.snapshot()).adapters
+    listening = asyncio.ensure_future(
+        listen_on(adapters, 20, heard=lambda *told: None, refused=print, bluez=told_to, clock=SystemClock())
+    )
+    await asyncio.sleep(0.3)
+    await bluez.tell("crash")
+    with pytest.raises(LinkDropped) as dropped:
+        await asyncio.wait_for(listening, 5)
+    await told_to.close()
+    assert dropped.value.cause == "bluetoothd gone"
 
 
 async def test_a_connect_that_is_given_up_is_hung_up(bluez):
