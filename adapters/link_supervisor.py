@@ -55,6 +55,8 @@ class LinkSupervisor:
         self._watchdog_s = max(watchdog_s, poll_s + HANG_S) if watchdog_s else 0
         self._ladder = Ladder(clock.uptime_us())
         self._established = False
+        self._was_up = False
+        """Whether the present attempt made a link that answered."""
         self._heard_us = 0
         self._released_us = 0
         self._disturbed = asyncio.Event()
@@ -87,11 +89,11 @@ class LinkSupervisor:
     async def _attempt(self) -> float:
         """One link, from connecting to its end; returns how long to wait before the next."""
         self._disturbed.clear()
-        self._established = False
+        self._established = self._was_up = False
         try:
             await self._until_disturbed(self._one_link())
         except LinkDropped as dropped:
-            return await self._after(await self._radio.diagnose(dropped))
+            return await self._after(dropped)
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # not ours to handle, but the link is gone with it
@@ -113,14 +115,25 @@ class LinkSupervisor:
             await asyncio.gather(task, disturbed, return_exceptions=True)
 
     async def _one_link(self) -> None:
-        link = await self._radio.connect()
+        try:
+            link = await self._radio.connect()
+        except LinkDropped as dropped:
+            raise await self._lost(dropped) from None
         try:
             await self._watched(link)
+        except LinkDropped as dropped:
+            raise await self._lost(dropped) from None  # on record before the seconds that hanging up may take
         finally:
             try:
                 await within(self._clock, link.close(), CLOSE_S)
             except asyncio.TimeoutError:
                 log.debug("%s: hanging up timed out", self._battery)
+
+    async def _lost(self, dropped: LinkDropped) -> LinkDropped:
+        """*dropped* with its best cause, which is on record now."""
+        found = await self._radio.diagnose(dropped)
+        self._note_loss(found)
+        return found
 
     async def _watched(self, link: Link) -> None:
         """Read over *link*, until it ends or the watchdog ends it."""
@@ -160,7 +173,7 @@ class LinkSupervisor:
         """A link is up when a valid answer has arrived, not when a connection was made."""
         self._heard_us = self._clock.uptime_us()
         if not self._established:
-            self._established = True
+            self._established = self._was_up = True
             self._recorded.clear()
             self._last_recorded = None
             self._ladder.succeeded()
@@ -168,9 +181,8 @@ class LinkSupervisor:
             log.info("%s: link established%s", self._battery, " over " + link.adapter if link.adapter else "")
 
     async def _after(self, dropped: LinkDropped) -> float:
-        """What follows a loss or a failed attempt: the record, the rungs, the pause in s."""
-        was_up = self._established
-        self._note_loss(dropped)
+        """What follows a loss or a failed attempt: the rungs, and the pause in s."""
+        was_up = self._was_up
         if dropped.cause == PASSWORD_REFUSED:
             log.error("%s: %s. %s", self._battery, *explain(dropped.cause))
             await asyncio.get_event_loop().create_future()  # for good

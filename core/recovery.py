@@ -40,7 +40,7 @@ BACKOFF_S = (2.0, 5.0, 10.0, 20.0, 30.0, 60.0)
 LATE_BACKOFF_S = 300.0
 EARLY_US = 3_600_000_000
 """How long a battery is dark before it is tried every five minutes only."""
-WAITING_S = 5.0
+WAITING_S = 2.0
 """Pause while the adapter or bluetoothd is missing: looking costs little, and neither counts as a failed attempt."""
 
 _WAITED_FOR = (ADAPTER_GONE, ADAPTER_OFF, BLUEZ_GONE, BLUEZ_HANGS)

@@ -67,8 +67,8 @@ class EventReader:
     async def open(cls: Type[R], path: Path, *, beside_writer: bool = False) -> R:
         """Raises :class:`StorageError` when there is no database of ours at *path*.
 
-        *beside_writer*: this process has it open, too. Then nothing but SQLite touches the file: closing it in any other
-        way ends all locks that the process has on it (POSIX), and whoever comes next believes that nobody has
+        *beside_writer*: this process has it open, too. Then nothing but SQLite touches the file: to close it in any
+        other way ends all locks that the process has on it (POSIX), and whoever comes next believes that nobody has
         the database open, and deletes the ``-wal`` under the writer.
         """
         format = 0

@@ -19,7 +19,7 @@ from bleak.exc import BleakDBusError, BleakError
 from adapters.clock import Clock
 from adapters.deadline import within
 from adapters.radio import Link, LinkDropped
-from core.link_causes import DROPPED, NO_SERVICE, NOT_RESOLVED, PAIRING, WRITE_FAILED
+from core.link_causes import BLUEZ_GONE, DROPPED, NO_SERVICE, NOT_RESOLVED, PAIRING, WRITE_FAILED
 from core.protocols import Protocol
 from core.protocols.base import Advertisement
 
@@ -29,6 +29,8 @@ NOTIFY_S = 5.0
 WRITE_S = 3.0
 CLOSE_S = 4.0
 """A disconnect takes bluetoothd 2 s."""
+RELEASE_S = 0.5
+"""The same when bluetoothd was killed: a new one knows nothing of the connection and leaves bleak waiting."""
 _ENDLESS_S = 600.0
 """What bleak is told as its own time-out; the deadlines here end it long before."""
 
@@ -178,7 +180,9 @@ class GattLink(Link):
     async def close(self) -> None:
         """See :class:`Link`. Also after a drop: otherwise BlueZ keeps the subscription."""
         try:
-            await within(self._clock, self._client.disconnect(), CLOSE_S)
+            lost = self.inbox.failure
+            bluez_gone = lost is not None and lost.cause == BLUEZ_GONE
+            await within(self._clock, self._client.disconnect(), RELEASE_S if bluez_gone else CLOSE_S)
             self.on_closed(True)
         except (*_ERRORS, asyncio.TimeoutError):  # bluetoothd or the device may be gone already
             self.on_closed(False)
