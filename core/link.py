@@ -21,8 +21,6 @@ class LinkHealth:
         self.cause: Optional[str] = None
         """Why it is down, see :mod:`core.link_causes`; ``None`` while it is up, or before anything was tried."""
         self.detail = ""
-        self.adapter: Optional[str] = None
-        """Over which adapter it was last up."""
         self._released_until_us = 0
         self._established_us: Optional[int] = None
         self._dropped_us: Optional[int] = None
@@ -33,7 +31,6 @@ class LinkHealth:
         fact = event.fact
         if isinstance(fact, LinkEstablished):
             self.up, self.cause, self.detail = True, None, ""
-            self.adapter = fact.adapter or self.adapter
             self._established_us = event.uptime_us
         elif isinstance(fact, LinkLost):
             if self.up:

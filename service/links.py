@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Awaitable, Callable, Dict, Optional, Sequence
 
 from adapters.clock import Clock
@@ -15,8 +14,6 @@ from core import protocols
 from core.events import Fact
 from core.recovery import Recoveries
 from service.plan import PlannedBattery
-
-log = logging.getLogger(__name__)
 
 
 class Links:

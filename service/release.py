@@ -44,5 +44,6 @@ def _chosen(found: Sequence[PublishedBattery], addresses: Sequence[str]) -> List
         raise BusUnavailable("no battery of {} is on this bus; is it running, and connected?".format(PROGRAM))
     unknown = [address for address in addresses if address.upper() not in ours]
     if unknown:
-        raise ConfigError("no battery {} on this bus, only {}".format(unknown[0], ", ".join(sorted(ours))))
+        there = ", ".join(sorted(each.address for each in ours.values()))
+        raise ConfigError("no battery {} on this bus, only {}".format(unknown[0], there))
     return [ours[address.upper()] for address in addresses] if addresses else list(ours.values())

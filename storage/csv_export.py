@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, AsyncIterator, Callable, Dict, List, Optional, Tuple
+from typing import Any, AsyncIterator, Callable, Dict, List, Optional, Set, Tuple
 
 from attrs import frozen
 
+from core.configuration import configuration_from
 from core.events import AlertClosed, Event, SessionEnded, SessionStarted
 from core.history import DatedBucket, Place, Tier
 from storage.csv_rows import (
@@ -58,7 +59,7 @@ class CsvSelection:
 
 async def csv_rows(reader: HistoryReader, selection: CsvSelection) -> AsyncIterator[Row]:
     """The header, then everything selected in order of boot and uptime. Raises :class:`StorageError`."""
-    known = await reader.battery_names()
+    known = await _batteries(reader)
     if selection.battery is not None and selection.battery not in known:
         raise StorageError(
             "there is no battery {} in {}, only {}".format(
@@ -83,6 +84,17 @@ async def csv_rows(reader: HistoryReader, selection: CsvSelection) -> AsyncItera
     if isinstance(table, Alerts):
         for row in table.rest():
             yield row
+
+
+async def _batteries(reader: HistoryReader) -> Set[str]:
+    """Every battery that was ever read, and those of the last session: one that never answered has a link, too."""
+    names = await reader.battery_names()
+    async for session in reader.sessions():
+        event = await reader.event_from(session.start)
+        if event is not None and isinstance(event.fact, SessionStarted):
+            names |= {each.battery for each in configuration_from(dict(event.fact.configuration)).batteries}
+        break
+    return names
 
 
 async def _selected_buckets(reader: HistoryReader, selection: CsvSelection, dates: Dates) -> AsyncIterator[DatedBucket]:

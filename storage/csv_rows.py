@@ -290,10 +290,10 @@ class Links:
         elif isinstance(fact, (LinkEstablished, LinkLost)):
             health = self._health.setdefault(fact.battery, LinkHealth())
             health.fold(event)
-            if health.up:
-                yield self._row(event, fact.battery, "up", "", health.adapter or "")
+            if isinstance(fact, LinkEstablished):
+                yield self._row(event, fact.battery, "up", "", fact.adapter or "")
             else:
-                yield self._row(event, fact.battery, "down", health.cause or UNKNOWN, health.detail)
+                yield self._row(event, fact.battery, "down", health.cause or UNKNOWN, fact.detail)
         elif isinstance(fact, RecoveryAttempted):
             yield [*self._time(event), fact.battery, "recovery", fact.cause, fact.rung, ""]
         elif isinstance(fact, LinkReleased):

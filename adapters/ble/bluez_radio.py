@@ -87,7 +87,6 @@ class BluezRadio(Radio):
             try:
                 return await within(self._clock, self._reach(adapter), REACH_S)
             except asyncio.TimeoutError:
-                self._may_be_left_over = True
                 raise LinkDropped(CONNECT_TIMEOUT, "over {}".format(adapter)) from None
 
     async def _reach(self, adapter: Adapter) -> Link:
@@ -100,13 +99,14 @@ class BluezRadio(Radio):
         device = snapshot.device(adapter, self._address)
         found = await self._found(adapter, device)
         self._without_scan = False
+        self._may_be_left_over = True  # from here on BlueZ may connect it, however late
         try:
             await self._connect(adapter, found.path)
             link = await self._opened(adapter, found)
         except asyncio.CancelledError:
             await self._hang_up(found.path)  # BlueZ would go on, and the battery be connected to nobody
             raise
-        self._without_scan = True
+        self._without_scan, self._may_be_left_over = True, False
         return link
 
     async def _opened(self, adapter: Adapter, found: gatt.Found) -> Link:
@@ -193,7 +193,6 @@ class BluezRadio(Radio):
             end_us = self._clock.uptime_us() + int(HANG_UP_S * 1e6)
             while (await self._bluez.snapshot()).connected(self._address):
                 if self._clock.uptime_us() >= end_us:
-                    self._may_be_left_over = True
                     return
                 await self._clock.sleep(LOOK_S)
 

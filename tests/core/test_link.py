@@ -34,7 +34,6 @@ def test_up_down_and_up_again():
     assert (health.up, health.cause, health.detail) == (True, None, "")
     assert health.fold(at(3, LinkLost("b", DROPPED)))
     assert health.fold(at(4, LinkEstablished("b", "JBD")))
-    assert health.adapter == "hci0 (00:AA:01:00:00:00)", "a session of a former version does not say"
     assert not health.fold(at(5, ReadingTaken("b", "jbd", b"")))
 
 

@@ -6,7 +6,19 @@ import tracemalloc
 
 import pytest
 
-from core.events import AlertClosed, AlertOpened, FrameRejected, LinkEstablished, LinkLost, ReadingTaken
+from core.configuration import BatteryConfiguration, Configuration
+from core.events import (
+    AlertClosed,
+    AlertOpened,
+    FrameRejected,
+    LinkEstablished,
+    LinkLost,
+    LinkReleased,
+    ReadingTaken,
+    RecoveryAttempted,
+    SessionEnded,
+    SessionStarted,
+)  # fmt: skip
 from core.history import DAY, MINUTE, QUARTER
 from storage.csv_export import KINDS, CsvSelection, csv_rows
 from storage.database import StorageError
@@ -190,6 +202,41 @@ async def test_alerts_links_and_events(tmp_path):
     events = await exported(path, "events")
     assert [row["kind"] for row in events][1:3] == ["LinkEstablished", "LinkLost"]
     assert '"data":"dd"' in events[-2]["payload"]
+
+
+async def test_every_gap_has_a_cause(tmp_path):
+    """Drops at the beat of a minute are called by their name; recoveries and releases stand between; stops are gaps."""
+    path = tmp_path / "log.db"
+    device = Device(path, batteries=2)
+    await device.start()
+    known = Configuration(tuple(BatteryConfiguration(name, name) for name in BATTERIES[:2]))
+    again = SessionStarted("0.4.0", known.to_payload())
+    for after_s, fact in (
+        (1, LinkEstablished(BATTERIES[0], "DP04", "hci0 (00:AA:01:00:00:00)")), (1, LinkEstablished(BATTERIES[1])),
+        (58, LinkLost(BATTERIES[0], "dropped")), (2, LinkEstablished(BATTERIES[0])),
+        (58, LinkLost(BATTERIES[0], "dropped")), (2, LinkEstablished(BATTERIES[0])),
+        (58, LinkLost(BATTERIES[0], "dropped")), (1, RecoveryAttempted(BATTERIES[0], "forget device", "dropped")),
+        (1, LinkReleased(BATTERIES[1], 5)), (1, LinkLost(BATTERIES[1], "released", "for 5 min")),
+        (60, LinkEstablished(BATTERIES[0])), (1, SessionEnded("stopped")),
+        (30, again), (2, LinkEstablished(BATTERIES[0])),
+        (9, again),
+    ):  # fmt: skip
+        device.uptime_us += after_s * 1_000_000
+        device.record(fact)
+    await device.stop()
+    rows = [row for row in await exported(path, "links", battery=BATTERIES[0]) if row["battery"] == BATTERIES[0]]
+    assert [(row["state"], row["cause"], row["detail"], row["lasted_s"]) for row in rows] == [
+        ("up", "", "hci0 (00:AA:01:00:00:00)", ""),
+        ("down", "dropped", "", "59.000"), ("up", "", "", "2.000"), ("down", "dropped", "", "58.000"),
+        ("up", "", "", "2.000"),
+        ("down", "dropped every 60 s", "", "58.000"), ("recovery", "dropped", "forget device", ""),
+        ("up", "", "", "63.000"), ("down", "program not running", "", "1.000"),
+        ("up", "", "", "32.000"), ("down", "program not running", "killed, nobody knows when", ""),
+    ]  # fmt: skip
+    others = [row for row in await exported(path, "links") if row["battery"] == BATTERIES[1]]
+    assert [(row["state"], row["cause"], row["detail"]) for row in others] == [
+        ("up", "", ""), ("released", "", "5 min"), ("down", "released", "for 5 min"),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", ["readings", "batteries"])
