@@ -34,8 +34,9 @@ def main(argv: Optional[Sequence[str]] = None, *, clock: Any = None) -> int:
     parsed = _parser().parse_args(arguments)
     level = logging.DEBUG if getattr(parsed, "verbose", False) else logging.INFO
     logging.basicConfig(level=level, format="%(levelname)s %(message)s", stream=sys.stderr)
-    for noisy in ("aiosqlite", "bleak", "asyncio"):
+    for noisy in ("aiosqlite", "asyncio"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    logging.getLogger("bleak").setLevel(logging.ERROR)  # what fails is told by its cause, once
     return _guarded(parsed, clock)
 
 
