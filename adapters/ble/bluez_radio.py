@@ -47,6 +47,7 @@ LOOK_S = 0.2
 SETTLE_S = 0.5
 """A connect within 50 ms of a disconnect ends in an I/O error."""
 
+_NOT_OURS = "connected, and not by this program"
 _PAIRING = ("AuthenticationFailed", "AuthenticationRejected", "NotAuthorized", "NotPermitted")
 _VANISHED = ("UnknownObject", "UnknownMethod", "DoesNotExist")
 
@@ -80,9 +81,13 @@ class BluezRadio(Radio):
 
     async def connect(self) -> Link:
         """See :class:`Radio`. Waiting for other batteries is not part of any deadline."""
-        choices = usable(await look(self._bluez), self._wanted)
+        snapshot = await look(self._bluez)
+        choices = usable(snapshot, self._wanted)
         self.choices = len(choices)
         self._last = adapter = choices[self._place % len(choices)]
+        if snapshot.connected(self._address):
+            await self._close_leftover(snapshot)  # takes seconds, and needs no turn
+        self._may_be_left_over = False
         async with self._broker.turn(adapter):
             try:
                 return await within(self._clock, self._reach(adapter), REACH_S)
@@ -94,10 +99,8 @@ class BluezRadio(Radio):
         if snapshot.adapter(adapter.address) is None:
             raise LinkDropped(ADAPTER_GONE, str(adapter))
         if snapshot.connected(self._address):
-            snapshot = await self._without_leftover(snapshot)
-        self._may_be_left_over = False
-        device = snapshot.device(adapter, self._address)
-        found = await self._found(adapter, device)
+            raise LinkDropped(HELD, _NOT_OURS)
+        found = await self._found(adapter, snapshot.device(adapter, self._address))
         self._without_scan = False
         self._may_be_left_over = True  # from here on BlueZ may connect it, however late
         try:
@@ -125,15 +128,15 @@ class BluezRadio(Radio):
             raise
         return link
 
-    async def _without_leftover(self, snapshot: Snapshot) -> Snapshot:
-        """How it is after a connection that nobody uses any more was closed."""
+    async def _close_leftover(self, snapshot: Snapshot) -> None:
+        """Close a connection that nobody uses any more, unless it is somebody's."""
         if not self._may_be_left_over:
-            raise LinkDropped(HELD, "connected, and not by this program")
+            raise LinkDropped(HELD, _NOT_OURS)
         log.info("%s: closing a connection that was left over", self._address)
         for device in snapshot.connected(self._address):
-            await self._hang_up(device.path)
+            if not await self._hang_up(device.path):
+                raise LinkDropped(CONNECT_FAILED, "a connection that was left over does not close")
         await self._clock.sleep(SETTLE_S)
-        return await look(self._bluez)
 
     async def _found(self, adapter: Adapter, device: Optional[Device]) -> gatt.Found:
         """The battery in reach: without a scan right after a good link, if BlueZ still knows it."""
@@ -186,15 +189,16 @@ class BluezRadio(Radio):
                 raise LinkDropped(ABORTED, "the connection was gone again at once")
             await self._clock.sleep(LOOK_S)
 
-    async def _hang_up(self, path: str) -> None:
-        """Have BlueZ close the connection, and wait until it says that it did."""
+    async def _hang_up(self, path: str) -> bool:
+        """Have BlueZ close the connection; whether it said in time that it did."""
         with contextlib.suppress(BluezRefused, BluezGone, BluezHangs):
             await self._bluez.disconnect(path)
             end_us = self._clock.uptime_us() + int(HANG_UP_S * 1e6)
-            while (await self._bluez.snapshot()).connected(self._address):
-                if self._clock.uptime_us() >= end_us:
-                    return
+            while self._clock.uptime_us() < end_us:
+                if not (await self._bluez.snapshot()).connected(self._address):
+                    return True
                 await self._clock.sleep(LOOK_S)
+        return False
 
     async def diagnose(self, dropped: LinkDropped) -> LinkDropped:
         """See :class:`Radio`. What BlueZ calls a drop may be the end of the adapter, or of bluetoothd."""
