@@ -32,7 +32,7 @@ _AGAIN = "Scan again."
 _REMEDIES: Mapping[str, str] = {
     ADAPTER_GONE: "Plug it in, or choose another with --adapter.",
     ADAPTER_OFF: "Switch it on, e.g. with: bluetoothctl power on",
-    BLUEZ_GONE: "Start it, e.g. with: systemctl start bluetooth (on Venus OS: /etc/init.d/bluetooth start)",
+    BLUEZ_GONE: "Start it; on Venus OS with: /etc/init.d/bluetooth start",
     BLUEZ_HANGS: "Restart this device.",
     CONNECT_FAILED: _AGAIN,
     DROPPED: _AGAIN,

@@ -71,15 +71,12 @@ class EventReader:
         other way ends all locks that the process has on it (POSIX), and whoever comes next believes that nobody has
         the database open, and deletes the ``-wal`` under the writer.
         """
-        format = 0
-        if not beside_writer:
-            format = await inspect(path) if check_file(path) else 0
-            if not format:
-                found = "is empty" if path.exists() else "does not exist; give another path with --database"
-                raise StorageError("the database {} {}".format(path, found))
+        if not (path.exists() if beside_writer else check_file(path) and await inspect(path)):
+            found = "is empty" if path.exists() else "does not exist; give another path with --database"
+            raise StorageError("the database {} {}".format(path, found))
         db = await connect(path, read_only=True)
         try:
-            format = format or await check_ours(db, path)
+            format = await check_ours(db, path)
             return cls(db, path, await Dictionaries.load(db, path), format)
         except BaseException:
             await db.close()

@@ -70,7 +70,7 @@ class Watched:
 class Rig:
     """Several batteries on one broker, as the daemon has them."""
 
-    def __init__(self, count=1, *, rate=RATE, adapters=(), poll_s=5.0, watchdog_s=30.0, password="", allow=None):
+    def __init__(self, count=1, *, rate=RATE, adapters=(), poll_s=5.0, watchdog_s=0.0, password="", allow=None):
         self.clock = AcceleratedClock(rate)
         self.batteries = [Watched(number, self.clock) for number in range(count)]
         self._rate = rate

@@ -1,11 +1,23 @@
 """Reconnecting leaves nothing behind: tasks, descriptors, bus connections, match rules, memory."""
 
+import logging
+
+import pytest
+
 from tests.reconnects import growth, reconnects
 
 COUNT = 300
 
 
-async def test_nothing_grows(bluez_with):
+@pytest.fixture
+def silent():
+    """pytest keeps every line that is logged: that would be what grows."""
+    logging.disable(logging.CRITICAL)
+    yield
+    logging.disable(logging.NOTSET)
+
+
+async def test_nothing_grows(bluez_with, silent):
     """By the slope over 300 reconnects of four batteries; ``make reconnects`` runs 10,000."""
     samples = await reconnects(bluez_with(count=4), COUNT)
     assert samples[-1].reconnects >= COUNT
