@@ -10,6 +10,25 @@ from typing import Awaitable, TypeVar
 
 T = TypeVar("T")
 
+
+async def _wait_for(waited: Awaitable[T], seconds: float) -> T:
+    """As :func:`asyncio.wait_for`, but for one thing: no cancellation is lost.
+
+    Before Python 3.12 that one returns a result which comes in the same moment as a cancellation, and whoever was
+    cancelled goes on for ever.
+    """
+    task = asyncio.ensure_future(waited)
+    try:
+        await asyncio.wait({task}, timeout=seconds)
+        if not task.done():
+            raise asyncio.TimeoutError
+        return task.result()
+    finally:
+        if not task.done():
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"
 _SHORTEST_WAIT_S = 0.05
 """An accelerated deadline is never shorter than this in real time: the machine itself is not accelerated."""
@@ -64,7 +83,7 @@ class SystemClock(Clock):
 
     async def wait_for(self, waited: Awaitable[T], seconds: float) -> T:
         """See :class:`Clock`."""
-        return await asyncio.wait_for(waited, seconds)
+        return await _wait_for(waited, seconds)
 
 
 class AcceleratedClock(Clock):
@@ -98,4 +117,4 @@ class AcceleratedClock(Clock):
 
     async def wait_for(self, waited: Awaitable[T], seconds: float) -> T:
         """See :class:`Clock`."""
-        return await asyncio.wait_for(waited, max(seconds / self._rate, _SHORTEST_WAIT_S))
+        return await _wait_for(waited, max(seconds / self._rate, _SHORTEST_WAIT_S))
