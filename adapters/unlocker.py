@@ -27,11 +27,14 @@ class Unlocker:
         self._clock = clock
         self._unanswered = 0
         self._not_spoken = 0
+        self._refused: Optional[LinkDropped] = None
         self.comes_first = False
         """Whether this battery is known to answer nothing before it has heard its password."""
 
     async def run(self, link: Link) -> bool:
         """Whether asking again may help now. Raises :class:`LinkDropped` when the password is refused or missing."""
+        if self._refused is not None:
+            raise self._refused
         pointless = self._not_spoken >= MOST_UNANSWERED
         unlock = None if pointless else self._protocol.unlock(self._address, self._password)
         if unlock is None:
@@ -39,7 +42,14 @@ class Unlocker:
         while unlock.verdict is None:
             request = unlock.request
             assert request is not None
-            if not await self._tell(link, unlock, request):
+            try:
+                answered = await self._tell(link, unlock, request)
+            except LinkDropped:
+                unlock.silent()
+                if unlock.verdict is Verdict.UNKNOWN:  # some modules may refuse by hanging up
+                    self._judge(unlock.verdict)
+                raise
+            if not answered:
                 unlock.silent()
         return self._judge(unlock.verdict)
 
@@ -49,18 +59,23 @@ class Unlocker:
 
     def _judge(self, verdict: Optional[Verdict]) -> bool:
         if verdict is Verdict.REFUSED:
-            raise LinkDropped(PASSWORD_REFUSED)
+            raise self._given_up()
         if verdict is Verdict.WANTED:
             raise LinkDropped(PASSWORD_WANTED)
         if verdict is Verdict.UNKNOWN:
             self._unanswered += 1
             if self._unanswered >= MOST_UNANSWERED:
-                raise LinkDropped(PASSWORD_REFUSED, "{} times without an answer".format(self._unanswered))
+                raise self._given_up("{} times without an answer".format(self._unanswered))
         if verdict is Verdict.NOT_SPOKEN:
             self._not_spoken += 1
             return False
         self.comes_first = self.comes_first or verdict is Verdict.OPEN
         return True
+
+    def _given_up(self, detail: str = "") -> LinkDropped:
+        """For good: no password of ours is sent any more, whoever runs this again."""
+        self._refused = LinkDropped(PASSWORD_REFUSED, detail)
+        return self._refused
 
     async def _tell(self, link: Link, unlock: Unlock, request: Request) -> bool:
         """Whether the module answered."""

@@ -6,6 +6,7 @@ import pytest
 
 from adapters.in_process import InProcessRadio, Peripheral
 from adapters.link_supervisor import LinkSupervisor
+from adapters.radio import Link, LinkDropped
 from adapters.unlocker import Unlocker
 from core import protocols
 from core.events import FrameRejected, LinkEstablished, LinkLost, ReadingTaken
@@ -138,3 +139,46 @@ async def test_frames_of_the_module_are_never_recorded():
     facts, _ = await lived(module, "123123")
     assert sum(isinstance(fact, ReadingTaken) for fact in facts) > 10
     assert not [fact for fact in facts if isinstance(fact, FrameRejected) and b"\xff\xaa" in fact.data]
+
+
+class Lock(Link):
+    """A module alone. What it makes of a password is *judge*."""
+
+    def __init__(self, judge):
+        super().__init__()
+        self._judge = judge
+        self.passwords = 0
+
+    async def write(self, data):
+        if data[2] == 0x18:
+            self.passwords += 1
+            self._judge(self)
+        else:
+            self.inbox.put(module_frame(data[2], b"\x00"))
+
+    async def close(self):
+        pass
+
+
+async def refused(unlocker, link):
+    """The cause with which an exchange over *link* ends."""
+    with pytest.raises(LinkDropped) as dropped:
+        await unlocker.run(link)
+    return dropped.value.cause
+
+
+async def test_a_module_that_hangs_up_at_a_password_is_told_it_three_times_at_most():
+    """That may be its way to refuse."""
+    unlocker = Unlocker(JBD, ADDRESS, "123123", ManualClock())
+    links = [Lock(lambda link: link.inbox.fail(LinkDropped("dropped"))) for _ in range(5)]
+    causes = [await refused(unlocker, link) for link in links]
+    assert causes == ["dropped"] * 2 + ["password refused"] * 3
+    assert [link.passwords for link in links] == [1, 1, 1, 0, 0]
+
+
+async def test_a_refusal_is_remembered_whoever_asks_again():
+    """A release, or a failure of the program, may begin a new link before the refusal has taken effect."""
+    unlocker = Unlocker(JBD, ADDRESS, "123123", ManualClock())
+    links = [Lock(lambda link: link.inbox.put(module_frame(0x18, b"\x01"))) for _ in range(2)]
+    assert [await refused(unlocker, link) for link in links] == ["password refused"] * 2
+    assert [link.passwords for link in links] == [1, 0]
