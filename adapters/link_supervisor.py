@@ -66,8 +66,11 @@ class LinkSupervisor:
         self._last_recorded: Optional[str] = None
 
     def release(self, minutes: int) -> None:
-        """Hang up and stay away for so long; 0 ends that."""
-        self._released_us = self._clock.uptime_us() + minutes * 60_000_000
+        """Hang up and stay away for so long; 0 ends that, and does nothing to a battery that was not released."""
+        now_us = self._clock.uptime_us()
+        if not minutes and self._released_us <= now_us:
+            return
+        self._released_us = now_us + minutes * 60_000_000
         self._disturbed.set()
 
     async def run(self) -> None:
@@ -84,6 +87,9 @@ class LinkSupervisor:
         self._note_loss(LinkDropped(RELEASED, "for {:.0f} min".format(left_s / 60)))
         self._disturbed.clear()
         await self._until_disturbed(self._clock.sleep(left_s))
+        if self._released_us <= self._clock.uptime_us():
+            self._ladder = Ladder(self._clock.uptime_us())
+            self._forget_recorded()
         return 0.001
 
     async def _attempt(self) -> float:
@@ -174,8 +180,7 @@ class LinkSupervisor:
         self._heard_us = self._clock.uptime_us()
         if not self._established:
             self._established = self._was_up = True
-            self._recorded.clear()
-            self._last_recorded = None
+            self._forget_recorded()
             self._ladder.succeeded()
             self._record(LinkEstablished(self._battery, link.name, link.adapter))
             log.info("%s: link established%s", self._battery, " over " + link.adapter if link.adapter else "")
@@ -210,6 +215,11 @@ class LinkSupervisor:
             self._radio.next_adapter()
         elif rung == TELL_OWNER:
             log.warning("%s: still no link: %s: %s. %s", self._battery, cause, *explain(cause))
+
+    def _forget_recorded(self) -> None:
+        """Whatever the cause of the next loss is, it is news."""
+        self._recorded.clear()
+        self._last_recorded = None
 
     def _note_loss(self, dropped: LinkDropped) -> None:
         """Record each loss of a link that was up; of attempts that fail, only what is new about them."""

@@ -56,7 +56,7 @@ class Ladder:
     """One battery's way up."""
 
     def __init__(self, began_us: int) -> None:
-        self._dark_since_us = began_us
+        self._dark_since_us: Optional[int] = began_us
         self._failures = 0
         self._stale = 0
         self._told = False
@@ -65,14 +65,16 @@ class Ladder:
         """A valid answer came: the next failure begins at the bottom."""
         self._failures = self._stale = 0
         self._told = False
+        self._dark_since_us = None
 
     def failed(self, cause: str, *, was_up: bool, adapters: int, now_us: int) -> Tuple[List[str], float]:
         """What to do about *cause*, rung by rung, and how many seconds to wait before the next attempt.
 
         *adapters* is how many there are to choose from.
         """
-        if was_up:
+        if self._dark_since_us is None:
             self._dark_since_us = now_us
+        if was_up:
             return [], BACKOFF_S[0]
         dark_us = now_us - self._dark_since_us
         rungs = self._tell(dark_us)

@@ -305,9 +305,47 @@ async def test_a_release_also_ends_a_pause_and_an_attempt():
         clock.supervisor.release(10)
         await clock.run_for(599)
         assert len(radio.attempts) == attempts
-        await clock.run_for(3)
+        await clock.run_for(2)
         assert len(radio.attempts) == attempts + 1
     assert [fact.cause for fact in of(facts, LinkLost)] == ["not found", "released", "not found"]
+
+
+async def test_taking_back_what_was_not_released_disturbs_nothing():
+    """The link stays up; to hang up would be a gap without a cause."""
+    async with reading(Scripted(good)) as (clock, facts):
+        await clock.run_for(10)
+        clock.supervisor.release(0)
+        await clock.run_for(10)
+    assert len(of(facts, LinkEstablished)) == 1 and not of(facts, LinkLost)
+
+
+async def test_the_cause_shown_after_a_release_is_the_present_one():
+    """However often both were recorded before."""
+    radio = Unreachable(["not found"])
+    async with reading(radio) as (clock, facts):
+        radio.clock = clock
+        await clock.run_for(60)
+        for _ in range(2):
+            clock.supervisor.release(1)
+            await clock.run_for(10)
+            assert of(facts, LinkLost)[-1].cause == "released"
+            await clock.run_for(55)
+            assert of(facts, LinkLost)[-1].cause == "not found"
+
+
+async def test_after_a_release_the_ladder_begins_at_the_bottom():
+    """The link was up for hours, and the phone holds on a little longer: that is no long darkness."""
+
+    battery = Scripted(good)
+    async with reading(battery) as (clock, facts):
+        await clock.run_for(2 * 3600)
+        battery.next_outage_s = lambda seconds: 0.0
+        clock.supervisor.release(15)
+        await clock.run_for(15 * 60 + 20)
+        battery.next_outage_s = lambda seconds: None
+        await clock.run_for(40)
+    assert [fact.cause for fact in of(facts, LinkLost)] == ["released", "out of range"]
+    assert len(of(facts, LinkEstablished)) == 2 and not of(facts, RecoveryAttempted)
 
 
 async def test_rungs_are_climbed_as_far_as_they_are_allowed():
