@@ -89,14 +89,12 @@ class BusConnection:
         await self._gone.wait()
 
     async def close(self) -> None:
-        """Let go of the bus, and with it of every name."""
+        """Let go of the bus, and with it of every name. Who waits for an answer is told by :class:`ConnectionLost`."""
         self._gone.set()
         self._bus.disconnect()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for future in self._calls.values():
-            future.cancel()
         _close_socket(self._bus)
 
     async def request_name(self, name: str) -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from rawbus import RawBus
 
 from adapters.dbus import BusService, BusUnavailable, PrivateBus, choose_address, probe
+from adapters.dbus.connection import BusConnection, ConnectionLost
 from adapters.dbus.items_changed import ItemsChanged
 from adapters.dbus.tree import BUS_ITEM, INTROSPECTABLE, Call, CallError, ServiceTree
 from adapters.dbus.wire import clean, from_variant, item, to_variant
@@ -288,6 +289,18 @@ async def test_reconnecting_leaks_no_descriptor(bus):
     for _ in range(30):
         await probe(bus.address)
     assert len(os.listdir("/proc/self/fd")) <= before + 1
+
+
+@pytest.mark.parametrize("rounds", range(5))
+async def test_who_asks_while_the_connection_is_closed_is_told(bus, rounds):
+    """By the exception that says so: cancelled, a task would end for good without anybody wanting it."""
+    connection = await BusConnection.open(bus.address, ServiceTree(lambda path, value: 1))
+    closing = asyncio.ensure_future(connection.close())
+    for _ in range(rounds):
+        await asyncio.sleep(0)
+    with pytest.raises(ConnectionLost):
+        await connection.ask(Message(destination=NAME, path="/", interface=BUS_ITEM, member="GetItems"), 3)
+    await closing
 
 
 async def test_private_bus_comes_and_goes(monkeypatch):
