@@ -89,10 +89,17 @@ class BluezRadio(Radio):
             await self._close_leftover(snapshot)  # takes seconds, and needs no turn
         self._may_be_left_over = False
         async with self._broker.turn(adapter):
+            reaching = asyncio.ensure_future(self._reach(adapter))
             try:
-                return await within(self._clock, self._reach(adapter), REACH_S)
+                link = await within(self._clock, reaching, REACH_S)
             except asyncio.TimeoutError:
                 raise LinkDropped(CONNECT_TIMEOUT, "over {}".format(adapter)) from None
+            except asyncio.CancelledError:
+                if reaching.done() and not reaching.cancelled() and reaching.exception() is None:
+                    await reaching.result().close()  # it was made in the moment in which nobody wanted it any more
+                raise
+        self._without_scan, self._may_be_left_over = True, False
+        return link
 
     async def _reach(self, adapter: Adapter) -> Link:
         snapshot = await look(self._bluez)
@@ -105,12 +112,10 @@ class BluezRadio(Radio):
         self._may_be_left_over = True  # from here on BlueZ may connect it, however late
         try:
             await self._connect(adapter, found.path)
-            link = await self._opened(adapter, found)
+            return await self._opened(adapter, found)
         except asyncio.CancelledError:
             await self._hang_up(found.path)  # BlueZ would go on, and the battery be connected to nobody
             raise
-        self._without_scan, self._may_be_left_over = True, False
-        return link
 
     async def _opened(self, adapter: Adapter, found: gatt.Found) -> Link:
         link = gatt.GattLink(found, self._protocol, self._clock, str(adapter))

@@ -179,10 +179,12 @@ class GattLink(Link):
 
     async def close(self) -> None:
         """See :class:`Link`. Also after a drop: otherwise BlueZ keeps the subscription."""
+        lost = self.inbox.failure
+        bluez_gone = lost is not None and lost.cause == BLUEZ_GONE
+        hung_up = False
         try:
-            lost = self.inbox.failure
-            bluez_gone = lost is not None and lost.cause == BLUEZ_GONE
-            await within(self._clock, self._client.disconnect(), RELEASE_S if bluez_gone else CLOSE_S)
-            self.on_closed(True)
-        except (*_ERRORS, asyncio.TimeoutError):  # bluetoothd or the device may be gone already
-            self.on_closed(False)
+            with contextlib.suppress(*_ERRORS, asyncio.TimeoutError):  # bluetoothd or the device may be gone already
+                await within(self._clock, self._client.disconnect(), RELEASE_S if bluez_gone else CLOSE_S)
+                hung_up = True
+        finally:
+            self.on_closed(hung_up)

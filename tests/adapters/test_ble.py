@@ -180,6 +180,38 @@ async def test_a_connect_that_is_given_up_is_hung_up(bluez):
     await told_to.close()
 
 
+async def test_a_link_that_is_made_while_it_is_given_up_is_hung_up(bluez):
+    """Else it would be held by nobody for ever, and taken for another program's."""
+    async with _radio() as radio:
+        reach = radio._reach
+
+        async def reached(adapter):
+            link = await reach(adapter)
+            asyncio.get_event_loop().call_soon(connecting.cancel)
+            return link
+
+        radio._reach = reached
+        connecting = asyncio.ensure_future(radio.connect())
+        await asyncio.wait({connecting})
+        assert connecting.cancelled()
+        assert not (await radio._bluez.snapshot()).connected(ADDRESS)
+        assert not radio._bluez._listeners
+        radio._reach = reach
+        await (await radio.connect()).close()
+
+
+async def test_hanging_up_that_is_given_up_leaves_nothing_behind(bluez):
+    """Nobody watches for the end of bluetoothd any more; and what may still be connected is ours, not another's."""
+    await bluez.tell("disconnect_delay 0 1")
+    async with _radio() as radio:
+        closing = asyncio.ensure_future((await radio.connect()).close())
+        await asyncio.sleep(0.1)
+        closing.cancel()
+        await asyncio.wait({closing})
+        assert not radio._bluez._listeners
+        await (await radio.connect()).close()
+
+
 async def test_a_connection_of_another_program_is_left_alone(bluez):
     """Who only wants to ask once takes no link away."""
     async with _radio() as daemon:
