@@ -125,6 +125,18 @@ def test_a_rung_has_a_daily_cap():
     assert len(recoveries.to_payload()["b"][FORGET]) == 1, "what is older than a day is not kept"
 
 
+def test_two_days_of_darkness_never_leave_a_battery_to_one_adapter():
+    """It may be the wrong one when the battery comes back: the cap is for what goes round faster than that."""
+    ladder, recoveries, now_us, used_us = Ladder(0), Recoveries(), 0, [0]
+    while now_us < 2 * DAY_US:
+        rungs, pause_s = ladder.failed(NOT_FOUND, was_up=False, adapters=2, now_us=now_us)
+        if NEXT_ADAPTER in rungs and recoveries.allow("b", NEXT_ADAPTER, now_us):
+            recoveries.fold(attempted(now_us, rung=NEXT_ADAPTER))
+            used_us.append(now_us)
+        now_us += int(pause_s * 1e6)
+    assert max(later - earlier for earlier, later in zip(used_us, used_us[1:])) <= 2 * LATE_BACKOFF_S * 1e6
+
+
 def test_a_restart_does_not_lift_the_cap():
     """In the same boot the times go on; those of a former boot are as old as this run is."""
     before = Recoveries()
