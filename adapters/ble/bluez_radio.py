@@ -29,8 +29,11 @@ from core.link_causes import (
     DROPPED,
     HELD,
     NOT_FOUND,
+    NOT_RESOLVED,
     PAIRING,
     RADIO_BUSY,
+    SILENT,
+    WRITE_FAILED,
 )
 from core.protocols import Protocol
 
@@ -49,6 +52,9 @@ SETTLE_S = 0.5
 
 _NOT_OURS = "connected, and not by this program"
 _PAIRING = ("AuthenticationFailed", "AuthenticationRejected", "NotAuthorized", "NotPermitted")
+_MAY_BE_DEEPER = (
+    NOT_FOUND, CONNECT_TIMEOUT, ABORTED, CONNECT_FAILED, NOT_RESOLVED, DROPPED, WRITE_FAILED, SILENT,
+)  # fmt: skip
 _VANISHED = ("UnknownObject", "UnknownMethod", "DoesNotExist")
 
 
@@ -206,8 +212,8 @@ class BluezRadio(Radio):
         return False
 
     async def diagnose(self, dropped: LinkDropped) -> LinkDropped:
-        """See :class:`Radio`. What BlueZ calls a drop may be the end of the adapter, or of bluetoothd."""
-        if dropped.cause != DROPPED or self._last is None:
+        """See :class:`Radio`. What looks like the battery may be the end of the adapter, or of bluetoothd."""
+        if dropped.cause not in _MAY_BE_DEEPER or self._last is None:
             return dropped
         try:
             usable(await look(self._bluez), [self._last.address])

@@ -1,5 +1,6 @@
 """Every way in which a radio link fails, on the BlueZ double under real bleak: it ends connected, or with its name."""
 
+import asyncio
 import json
 
 import pytest
@@ -114,6 +115,32 @@ async def test_bluetoothd_is_killed_and_comes_back(bluez):
         await rig.readings(4, 60)
     assert [each.causes for each in rig.batteries] == [["bluetoothd gone"]] * 2
     assert not rig.batteries[0].of(FrameRejected), "no notification came twice"
+
+
+@pytest.mark.parametrize(
+    ("fault", "cause"),
+    [
+        ("remove_adapter 0", "adapter gone"),
+        ("power off 0", "adapter switched off"),
+        ("crash", "bluetoothd gone"),
+        ("freeze on", "bluetoothd hangs"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("during", "begun"),
+    [("adv 0 off", "StartDiscovery"), ("connect_delay 0 3", "Device1.Connect"), ("resolve 0 0", "Device1.Connect")],
+)
+async def test_what_ends_an_attempt_is_called_by_its_name(bluez, during, begun, fault, cause):
+    """And not by what it looks like from here: not heard, aborted, timed out, not resolved."""
+    await bluez.tell(during)
+    async with Rig().running() as rig:
+        while begun not in await bluez.tell("stats"):
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1)
+        await bluez.tell(fault)
+        await rig.until(lambda: rig.batteries[0].causes)
+        await bluez.tell("freeze off")
+    assert rig.batteries[0].causes[0] == cause
 
 
 async def test_bluetoothd_hangs(bluez, quick):
