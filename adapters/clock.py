@@ -11,7 +11,7 @@ from typing import Awaitable, TypeVar
 T = TypeVar("T")
 
 
-async def _wait_for(waited: Awaitable[T], seconds: float) -> T:
+async def wait_for(waited: Awaitable[T], seconds: float) -> T:
     """As :func:`asyncio.wait_for`, but for one thing: no cancellation is lost.
 
     Before Python 3.12 that one returns a result which comes in the same moment as a cancellation, and whoever was
@@ -83,7 +83,7 @@ class SystemClock(Clock):
 
     async def wait_for(self, waited: Awaitable[T], seconds: float) -> T:
         """See :class:`Clock`."""
-        return await _wait_for(waited, seconds)
+        return await wait_for(waited, seconds)
 
 
 class AcceleratedClock(Clock):
@@ -117,4 +117,4 @@ class AcceleratedClock(Clock):
 
     async def wait_for(self, waited: Awaitable[T], seconds: float) -> T:
         """See :class:`Clock`."""
-        return await _wait_for(waited, max(seconds / self._rate, _SHORTEST_WAIT_S))
+        return await wait_for(waited, max(seconds / self._rate, _SHORTEST_WAIT_S))

@@ -57,6 +57,7 @@ class LinkSupervisor:
         self._established = False
         self._was_up = False
         """Whether the present attempt made a link that answered."""
+        self._established_us = 0
         self._heard_us = 0
         self._released_us = 0
         self._disturbed = asyncio.Event()
@@ -64,6 +65,9 @@ class LinkSupervisor:
         self._recorded_us = 0
         self._recorded: Set[str] = set()
         self._last_recorded: Optional[str] = None
+        self._told: Optional[str] = None
+        self._told_us = 0
+        self._untold = 0
 
     def release(self, minutes: int) -> None:
         """Hang up and stay away for so long; 0 ends that, and does nothing to a battery that was not released."""
@@ -180,10 +184,12 @@ class LinkSupervisor:
         self._heard_us = self._clock.uptime_us()
         if not self._established:
             self._established = self._was_up = True
+            self._established_us = self._heard_us
             self._forget_recorded()
             self._ladder.succeeded()
             self._record(LinkEstablished(self._battery, link.name, link.adapter))
-            log.info("%s: link established%s", self._battery, " over " + link.adapter if link.adapter else "")
+            if not self._untold:
+                log.info("%s: link established%s", self._battery, " over " + link.adapter if link.adapter else "")
 
     async def _after(self, dropped: LinkDropped) -> float:
         """What follows a loss or a failed attempt: the rungs, and the pause in s."""
@@ -191,11 +197,12 @@ class LinkSupervisor:
         if dropped.cause == PASSWORD_REFUSED:
             log.error("%s: %s. %s", self._battery, *explain(dropped.cause))
             await asyncio.get_event_loop().create_future()  # for good
-        rungs, pause_s = self._ladder.failed(
-            dropped.cause, was_up=was_up, adapters=self._radio.choices, now_us=self._clock.uptime_us()
-        )
-        if was_up and dropped.cause in (SILENT, NO_DATA) and not self._recover(RECONNECT, dropped.cause):
-            return LATE_BACKOFF_S  # it hangs again and again
+        now_us = self._clock.uptime_us()
+        if was_up:
+            if dropped.cause in (SILENT, NO_DATA) and not self._recover(RECONNECT, dropped.cause):
+                return LATE_BACKOFF_S  # it hangs again and again
+            return self._ladder.lost(now_us - self._established_us, now_us)
+        rungs, pause_s = self._ladder.failed(dropped.cause, adapters=self._radio.choices, now_us=now_us)
         for rung in rungs:
             if self._recover(rung, dropped.cause):
                 await self._climb(rung, dropped.cause)
@@ -231,4 +238,13 @@ class LinkSupervisor:
         self._last_recorded, self._recorded_us = dropped.cause, now_us
         self._established = False
         self._record(LinkLost(self._battery, dropped.cause, dropped.detail))
-        log.warning("%s: link lost: %s", self._battery, dropped)
+        self._tell_loss(dropped, now_us)
+
+    def _tell_loss(self, dropped: LinkDropped, now_us: int) -> None:
+        """A log line; of a link that breaks again and again for the same cause, one in ten minutes."""
+        if dropped.cause == self._told and now_us - self._told_us < RECORD_EVERY_US:
+            self._untold += 1
+            return
+        more = " ({} times more before)".format(self._untold) if self._untold else ""
+        log.warning("%s: link lost: %s%s", self._battery, dropped, more)
+        self._told, self._told_us, self._untold = dropped.cause, now_us, 0

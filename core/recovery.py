@@ -41,6 +41,10 @@ BACKOFF_S = (2.0, 5.0, 10.0, 20.0, 30.0, 60.0)
 LATE_BACKOFF_S = 300.0
 EARLY_US = 3_600_000_000
 """How long a battery is dark before it is tried every five minutes only."""
+SHORT_LIFE_US = 30_000_000
+"""A link that drops sooner is no good one, though it answered."""
+MOST_SHORT = 3
+"""How far the pause grows after such links: 10 s, so that there is a reading long before LOST."""
 WAITING_S = 2.0
 """Pause while the adapter or bluetoothd is missing: looking costs little, and neither counts as a failed attempt."""
 
@@ -60,6 +64,7 @@ class Ladder:
         self._dark_since_us: Optional[int] = began_us
         self._failures = 0
         self._stale = 0
+        self._short = 0
         self._told = False
 
     def succeeded(self) -> None:
@@ -68,15 +73,22 @@ class Ladder:
         self._told = False
         self._dark_since_us = None
 
-    def failed(self, cause: str, *, was_up: bool, adapters: int, now_us: int) -> Tuple[List[str], float]:
+    def lost(self, lived_us: int, now_us: int) -> float:
+        """A link that was up is gone after *lived_us*: how many seconds to wait.
+
+        One that always dies young waits longer, but never so long that the battery would be missed.
+        """
+        self._dark_since_us = now_us
+        self._short = self._short + 1 if lived_us < SHORT_LIFE_US else 0
+        return BACKOFF_S[min(max(self._short, 1), MOST_SHORT) - 1]
+
+    def failed(self, cause: str, *, adapters: int, now_us: int) -> Tuple[List[str], float]:
         """What to do about *cause*, rung by rung, and how many seconds to wait before the next attempt.
 
         *adapters* is how many there are to choose from.
         """
         if self._dark_since_us is None:
             self._dark_since_us = now_us
-        if was_up:
-            return [], BACKOFF_S[0]
         dark_us = now_us - self._dark_since_us
         rungs = self._tell(dark_us)
         if cause in _WAITED_FOR:

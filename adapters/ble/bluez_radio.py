@@ -109,8 +109,10 @@ class BluezRadio(Radio):
 
     async def _reach(self, adapter: Adapter) -> Link:
         snapshot = await look(self._bluez)
-        if snapshot.adapter(adapter.address) is None:
+        now = snapshot.adapter(adapter.address)
+        if now is None:
             raise LinkDropped(ADAPTER_GONE, str(adapter))
+        adapter = now  # plugged in again while others had their turn, it may have another name
         if snapshot.connected(self._address):
             raise LinkDropped(HELD, _NOT_OURS)
         found = await self._found(adapter, snapshot.device(adapter, self._address))

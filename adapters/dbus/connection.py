@@ -20,6 +20,7 @@ from dbus_next import Message, MessageFlag, MessageType
 from dbus_next.aio import MessageBus
 from dbus_next.errors import AuthError, InvalidAddressError
 
+from adapters.clock import wait_for
 from adapters.dbus.address import BusUnavailable
 from adapters.dbus.items_changed import ItemsChanged
 from adapters.dbus.tree import Call, CallError, ServiceTree
@@ -175,7 +176,7 @@ class BusConnection:
         while True:
             message = await self._queue.get()
             try:
-                await asyncio.wait_for(self._bus.send(message), SEND_S)
+                await wait_for(self._bus.send(message), SEND_S)
             except (OSError, EOFError, asyncio.TimeoutError):
                 self._gone.set()
                 return

@@ -8,7 +8,6 @@ from core.link_causes import (
     ADAPTER_GONE,
     BLUEZ_GONE,
     CONNECT_FAILED,
-    DROPPED,
     HELD,
     NOT_FOUND,
     NOT_RESOLVED,
@@ -24,6 +23,7 @@ from core.recovery import (
     LATE_BACKOFF_S,
     NEXT_ADAPTER,
     RESYNC,
+    SHORT_LIFE_US,
     TELL_OWNER,
     WAITING_S,
     Ladder,
@@ -36,10 +36,7 @@ MINUTE_US = 60_000_000
 def climb(causes, adapters=1, step_s=20):
     """(rungs, pause) after each of *causes*, *step_s* apart."""
     ladder = Ladder(0)
-    return [
-        ladder.failed(cause, was_up=False, adapters=adapters, now_us=int(n * step_s * 1e6))
-        for n, cause in enumerate(causes, 1)
-    ]
+    return [ladder.failed(cause, adapters=adapters, now_us=int(n * step_s * 1e6)) for n, cause in enumerate(causes, 1)]
 
 
 def rungs_of(steps):
@@ -50,7 +47,15 @@ def rungs_of(steps):
 def test_an_ordinary_drop_is_tried_again_at_once_and_climbs_nothing():
     """Two seconds, so that it is LIVE again long before anybody misses it."""
     ladder = Ladder(0)
-    assert ladder.failed(DROPPED, was_up=True, adapters=2, now_us=10**9) == ([], BACKOFF_S[0])
+    assert ladder.lost(SHORT_LIFE_US, 10**9) == BACKOFF_S[0]
+
+
+def test_a_link_that_always_dies_young_waits_longer_but_never_long():
+    """It answers, so it is never missed; it is only not made anew every other second, all day."""
+    ladder = Ladder(0)
+    assert [ladder.lost(6_000_000, n * MINUTE_US) for n in range(5)] == [2, 5, 10, 10, 10]
+    assert ladder.lost(SHORT_LIFE_US, 10 * MINUTE_US) == 2
+    assert ladder.lost(6_000_000, 11 * MINUTE_US) == 2
 
 
 def test_backoff_is_the_documented_one():
@@ -88,11 +93,11 @@ def test_the_order_of_the_rungs():
 def test_the_owner_is_told_once_for_a_darkness():
     """After five minutes; again only after the battery had been there."""
     ladder = Ladder(0)
-    told = [ladder.failed(NOT_FOUND, was_up=False, adapters=1, now_us=n * MINUTE_US)[0] for n in range(1, 20)]
+    told = [ladder.failed(NOT_FOUND, adapters=1, now_us=n * MINUTE_US)[0] for n in range(1, 20)]
     assert [n for n, rungs in enumerate(told, 1) if TELL_OWNER in rungs] == [5]
     ladder.succeeded()
-    assert ladder.failed(DROPPED, was_up=True, adapters=1, now_us=60 * MINUTE_US)[0] == []
-    told = [ladder.failed(NOT_FOUND, was_up=False, adapters=1, now_us=n * MINUTE_US)[0] for n in range(61, 80)]
+    ladder.lost(MINUTE_US, 60 * MINUTE_US)
+    told = [ladder.failed(NOT_FOUND, adapters=1, now_us=n * MINUTE_US)[0] for n in range(61, 80)]
     assert [n for n, rungs in enumerate(told, 61) if TELL_OWNER in rungs] == [65]
 
 
@@ -101,9 +106,9 @@ def test_what_is_missing_is_waited_for(cause):
     """Looked for every few seconds, and no failure of the battery's: it comes back at the bottom of the ladder."""
     ladder = Ladder(0)
     for n in range(1, 20):
-        assert ladder.failed(cause, was_up=False, adapters=1, now_us=n * 5_000_000) == ([], WAITING_S)
-    assert ladder.failed(NOT_FOUND, was_up=False, adapters=1, now_us=100_000_000) == ([], BACKOFF_S[0])
-    assert ladder.failed(cause, was_up=False, adapters=1, now_us=2 * EARLY_US)[1] == BACKOFF_S[-1]
+        assert ladder.failed(cause, adapters=1, now_us=n * 5_000_000) == ([], WAITING_S)
+    assert ladder.failed(NOT_FOUND, adapters=1, now_us=100_000_000) == ([], BACKOFF_S[0])
+    assert ladder.failed(cause, adapters=1, now_us=2 * EARLY_US)[1] == BACKOFF_S[-1]
 
 
 def attempted(uptime_us, battery="b", rung=FORGET, boot=1):
@@ -129,7 +134,7 @@ def test_two_days_of_darkness_never_leave_a_battery_to_one_adapter():
     """It may be the wrong one when the battery comes back: the cap is for what goes round faster than that."""
     ladder, recoveries, now_us, used_us = Ladder(0), Recoveries(), 0, [0]
     while now_us < 2 * DAY_US:
-        rungs, pause_s = ladder.failed(NOT_FOUND, was_up=False, adapters=2, now_us=now_us)
+        rungs, pause_s = ladder.failed(NOT_FOUND, adapters=2, now_us=now_us)
         if NEXT_ADAPTER in rungs and recoveries.allow("b", NEXT_ADAPTER, now_us):
             recoveries.fold(attempted(now_us, rung=NEXT_ADAPTER))
             used_us.append(now_us)

@@ -7,6 +7,7 @@ import pytest
 from attrs import evolve
 
 from adapters.in_process import Peripheral
+from adapters.simulated_battery import SimulatedBattery, SimulatedPack
 from config.loader import load
 from core.events import LinkEstablished, LinkLost, RecoveryAttempted
 from service.daemon import Daemon
@@ -76,6 +77,17 @@ async def test_switched_off_for_a_day(tmp_path, caplog, on_s):
     assert any("out of range" in line for line in lines)
     assert [fact.cause for fact in facts if isinstance(fact, LinkLost)] == ["out of range"]
     assert [fact.rung for fact in facts if isinstance(fact, RecoveryAttempted)] == ["tell the owner"]
+
+
+async def test_a_link_that_flaps_is_told_every_ten_minutes(tmp_path, caplog):
+    """It answers and drops after seconds, for an hour: it is read all the same, and no line tells of each drop."""
+    outages = tuple((6.0 + 10 * n, 1.0) for n in range(400))
+    pack = SimulatedBattery(SimulatedPack("a", outages=outages))
+    planned = [evolve(battery, peripheral=pack) for battery in plan_batteries(["sim:a"])]
+    lines, facts = await lived(tmp_path / "log.db", planned, 3600, caplog)
+    assert 5 < len([line for line in lines if "link lost" in line]) <= 14, lines
+    assert len([fact for fact in facts if isinstance(fact, LinkLost)]) > 100
+    assert not [line for line in lines if "LOST" in line]
 
 
 async def test_a_wrong_password_is_told_once(tmp_path, caplog):
